@@ -1,0 +1,1 @@
+"""What a study registers before outcomes are seen."""

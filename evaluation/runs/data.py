@@ -1,0 +1,143 @@
+"""The data folder of a run: where it is, what it may be called, and the digest of each file in it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evaluation.errors import DataError
+from evaluation.protocol.load import digest_of
+from evaluation.registers.dictionary import load_table
+
+from .files import read_json, sha256_of
+from .fingerprint import distribution_versions, package_digests
+from .stages import Kind, load_object
+
+MANIFEST = "simulation.json"
+TRUTH = "truth/pupil_effects.parquet"
+SUFFIXES = (".parquet", ".csv")
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """A folder of extracts with its label (simulated, published or restricted) and its files' digests."""
+
+    folder: Path
+    label: str
+    files: dict[str, str]
+    tables: dict[str, str]
+    notes: tuple[str, ...] = field(default=())
+
+    def digest(self, table: str) -> str:
+        """SHA-256 of the file that holds a table."""
+        return self.files[self.tables[table]]
+
+    @property
+    def truth(self) -> Path | None:
+        """The simulated truth, where the data are simulated and it is there."""
+        path = self.folder / TRUTH
+        return path if self.label == "simulated" and path.is_file() else None
+
+
+def open_folder(root: Path, kind: Kind, folder: Path) -> DataFolder:
+    """Look at a data folder: every raw table of the kind must be there as one Parquet or CSV file.
+
+    Raises
+    ------
+    DataError
+        The folder or a table is absent, a file is empty, two files claim one table, or a path leads outside.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError("there is no such data folder", where=str(folder), mend="give the folder that holds the extracts with --data")
+    tables: dict[str, str] = {}
+    names = sorted(p.name for p in folder.iterdir() if p.is_file() and p.suffix in SUFFIXES)
+    for table in dict.fromkeys(t for stage in kind.stages for t in stage.raw):
+        found = [n for n in names if Path(n).stem == table]
+        if not found:
+            near = difflib.get_close_matches(table, [Path(n).stem for n in names], n=1, cutoff=0.6)
+            hint = f"; did you mean to call `{near[0]}` so?" if near else ""
+            raise DataError(f"table `{table}` is missing{hint} (files there: {', '.join(names) or 'none'})", where=folder.name,
+                            mend=f"put `{table}.parquet` or `{table}.csv` into the folder")
+        if len(found) > 1:
+            raise DataError(f"table `{table}` is there twice: {', '.join(found)}", where=folder.name, mend="keep one of them")
+        path = folder / found[0]
+        if path.is_symlink():
+            raise DataError("a symbolic link", where=f"{folder.name}/{found[0]}", mend="put the file itself into the folder")
+        if path.stat().st_size == 0:
+            raise DataError("the file is empty (0 bytes)", where=f"{folder.name}/{found[0]}", mend="supply the table again")
+        tables[table] = found[0]
+    files = {name: sha256_of(folder / name) for name in tables.values()}
+    label, notes, more = _label(root, folder, tables, files)
+    return DataFolder(folder=folder, label=label, files={**files, **more}, tables=tables, notes=notes)
+
+
+def _label(root: Path, folder: Path, tables: dict[str, str], files: dict[str, str]) -> tuple[str, tuple[str, ...], dict[str, str]]:
+    manifest = folder / MANIFEST
+    if manifest.is_file():
+        try:
+            said: dict[str, str] = read_json(manifest)["files"]
+        except (ValueError, KeyError, TypeError):
+            said = {}
+        unlisted = sorted(set(files) - set(said))
+        more = {name: sha256_of(folder / name) for name in said if name not in files and (folder / name).is_file()}
+        wrong = sorted(name for name, digest in said.items() if {**files, **more}.get(name) != digest)
+        if said and not unlisted and not wrong:
+            return "simulated", (), more
+        return "restricted", (f"{MANIFEST} does not fit the files ({', '.join((unlisted + wrong)[:3]) or 'it lists none'}): "
+                              "the data are treated as restricted",), {}
+    known = {table: load_table(root, table).published_sha256 for table in tables}
+    if known and all(files[name] in known[table] for table, name in tables.items()):
+        return "published", (), {}
+    return "restricted", (), {}
+
+
+def simulated_folder(root: Path, kind: Kind, values: dict[str, Any], reports: Path,
+                     announce: Callable[[str], None] = lambda text: None) -> DataFolder:
+    """The simulated extracts of a study that was given no data: made once, found again by their key.
+
+    Raises
+    ------
+    DataError
+        This kind of study has no simulator and needs ``--data``.
+    """
+    if kind.simulator is None:
+        raise DataError(f"a study of kind `{kind.name}` needs data", mend="give the folder that holds them: --data FOLDER")
+    sources = tuple(f"{room}/" for room in kind.simulator_sources)
+    key = digest_of({
+        "parameters": values["simulation"], "seed": values["execution"]["seed"],
+        "package": {n: d for n, d in package_digests().items() if n.startswith(sources)},
+        "dictionary": {t: load_table(root, t).path.read_text(encoding="utf-8") for s in kind.stages for t in s.raw},
+        "distributions": {n: v for n, v in distribution_versions().items() if n in ("numpy", "pyarrow", "pandas", "holidays")},
+    })
+    folder = Path(reports) / ".store" / "extracts" / key
+    if (folder / MANIFEST).is_file():
+        data = open_folder(root, kind, folder)
+        if data.label == "simulated":
+            return data
+        os.replace(folder, folder.with_name(f"{key}.damaged-{uuid.uuid4().hex[:8]}"))
+    announce("simulating the extracts")
+    beside = folder.with_name(f"{key}.partial-{uuid.uuid4().hex[:8]}")
+    beside.mkdir(parents=True)
+    try:
+        _simulate(root, kind, values, beside)
+        os.replace(beside, folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return open_folder(root, kind, folder)
+
+
+def _simulate(root: Path, kind: Kind, values: dict[str, Any], folder: Path) -> None:
+    from evaluation.protocol.load import validate
+
+    from .stages import section_model
+
+    section = validate(section_model(kind, "simulation"), values["simulation"])
+    load_object(kind.simulator)(section, Path(root), folder, values["execution"]["seed"])

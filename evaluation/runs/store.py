@@ -1,0 +1,103 @@
+"""The store of finished stage results: found by reuse key, verified before use, never half written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .files import link_tree, read_json, sha256_of, write_json
+
+STEP = "step.json"
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A finished stage: where its files lie and what ``step.json`` says of them."""
+
+    folder: Path
+    step: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The reuse key under which it was made."""
+        return self.step["key"]
+
+    def table(self, name: str) -> Path:
+        """Path of one of its tables."""
+        return self.folder / "tables" / f"{name}.parquet"
+
+    def table_digest(self, name: str) -> str:
+        """SHA-256 of one of its tables."""
+        return self.step["outputs"][f"tables/{name}.parquet"]["sha256"]
+
+
+class Store:
+    """Stage results below ``<reports>/.store``."""
+
+    def __init__(self, reports: Path):
+        self.folder = Path(reports) / ".store"
+        self.stages = self.folder / "stages"
+        self.latest = self.folder / "latest"
+
+    def find(self, key: str) -> StageResult | None:
+        """The result stored under a key, if its files are all there and unaltered; a damaged one is set aside."""
+        folder = self.stages / key
+        if not (folder / STEP).is_file():
+            return None
+        try:
+            result = StageResult(folder, read_json(folder / STEP))
+        except (ValueError, OSError):
+            self._set_aside(folder)
+            return None
+        if altered_files(result):
+            self._set_aside(folder)
+            return None
+        return result
+
+    def _set_aside(self, folder: Path) -> None:
+        os.replace(folder, folder.with_name(f"{folder.name}.damaged-{uuid.uuid4().hex[:8]}"))
+
+    def save(self, result: StageResult) -> None:
+        """Keep a finished result under its key; what is stored already stays."""
+        target = self.stages / result.key
+        if not target.exists():
+            beside = self.stages / f"{result.key}.partial-{uuid.uuid4().hex[:8]}"
+            beside.mkdir(parents=True)
+            try:
+                link_tree(result.folder, beside)
+                os.replace(beside, target)
+            except OSError:
+                shutil.rmtree(beside, ignore_errors=True)
+                if not target.exists():
+                    raise
+        self.note_latest(result)
+
+    def note_latest(self, result: StageResult) -> None:
+        """Remember the newest result of a study's stage, so that the next run can say what changed."""
+        self.latest.mkdir(parents=True, exist_ok=True)
+        step = result.step
+        write_json(self._latest_path(step["study"], step["stage"]), {"key": result.key, "seconds": step["seconds"], "components": step["components"]})
+
+    def _latest_path(self, study: str, stage: str) -> Path:
+        return self.latest / f"{study}-{stage}.json"
+
+    def previous(self, study: str, stage: str) -> dict[str, Any] | None:
+        """Key, seconds and components of the newest result of a study's stage, for comparison; None if there is none."""
+        try:
+            return read_json(self._latest_path(study, stage))
+        except (OSError, ValueError):
+            return None
+
+
+def altered_files(result: StageResult) -> list[str]:
+    """Files of a result that are gone or differ from what ``step.json`` says."""
+    altered = []
+    for name, said in result.step["outputs"].items():
+        path = result.folder / name
+        if not path.is_file() or sha256_of(path) != said["sha256"]:
+            altered.append(name)
+    return altered

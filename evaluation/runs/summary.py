@@ -1,0 +1,76 @@
+"""What a run did and found, in a few lines for a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluation.errors import ContractError
+
+from .files import read_json, sha256_of
+from .root import shown
+
+if TYPE_CHECKING:
+    from .execute import StageFailure
+
+RUN = "run.json"
+
+
+def describe_run(folder: Path, manifest: dict[str, Any], root: Path | None = None) -> str:
+    """The end of a run: where it lies, what was reused, and the headline's first lines."""
+    reused = sum(1 for s in manifest["stages"] if s["reused"])
+    lines = [f"{manifest['study']}: {len(manifest['stages'])} stages, {reused} reused ({manifest['kind']} run, data {manifest['data_label']})",
+             f"Run folder: {shown(folder, root)}"]
+    lines += [f"Report:     {shown(folder / name, root)}" for name in sorted(manifest["report"].get("files", {})) if name.endswith(".html")]
+    return "\n".join(lines)
+
+
+def describe_failure(failure: StageFailure) -> str:
+    """A failed stage: which, under which heading, why, where the notebook as far as it got lies, how to go on."""
+    return "\n".join([
+        f"Stage `{failure.stage}` failed under \"{failure.heading}\".",
+        f"Cause: {failure.cause}",
+        f"As far as it got: {shown(failure.kept / 'executed.ipynb')}",
+        "Stages before it are kept: mend the cause and give the same command again.",
+    ])
+
+
+def show_run(folder: Path) -> str:
+    """A finished run from its manifest; an unfinished one says where it stopped.
+
+    Raises
+    ------
+    ContractError
+        The folder is no run.
+    """
+    path = Path(folder) / RUN
+    if not path.is_file():
+        return _unfinished(Path(folder))
+    manifest = read_json(path)
+    lines = [f"{manifest['run_id']}  ({manifest['kind']}, data {manifest['data_label']}, protocol {manifest['protocol']['protocol_version']} {manifest['protocol_digest'][:8]})",
+             f"{manifest['started']} to {manifest['finished']}; seed {manifest['seed']}; commit {(manifest['commit'] or 'unknown')[:10]}{' with changes' if manifest['dirty'] else ''}", ""]
+    lines += [f"  {s['name']:<16} {'reused' if s['reused'] else 'ran   '} {s['seconds']:7.1f} s  {s['why']}" for s in manifest["stages"]]
+    altered = [f"{s['name']}/{n}" for s in manifest["stages"] for n, said in s["outputs"].items() if not _same(Path(folder) / s["name"] / n, said["sha256"])]
+    altered += [f"report/{n}" for n, said in manifest["report"].get("files", {}).items() if not _same(Path(folder) / n, said)]
+    if altered:
+        lines += ["", f"Altered since the run: {', '.join(altered[:5])}{' ...' if len(altered) > 5 else ''}"]
+    headline = [row["text"] for row in manifest["headline"]]
+    return "\n".join([*lines, "", *headline]).rstrip()
+
+
+def _same(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256_of(path) == digest
+
+
+def _unfinished(folder: Path) -> str:
+    if not (folder / "events.jsonl").is_file():
+        raise ContractError("this folder is no run", where=shown(folder), mend="give a run's folder or name")
+    import json
+
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines() if line.strip()]
+    done = [e["stage"] for e in events if e["event"] in ("stage done", "stage reused")]
+    failed = next((e for e in reversed(events) if e["event"] in ("stage failed", "stage interrupted")), None)
+    lines = [f"{folder.name}: did not finish", f"Finished stages: {', '.join(done) or 'none'}"]
+    if failed is not None:
+        lines.append(f"{failed['event'].capitalize()}: {failed['stage']}. {failed.get('cause', '')}".rstrip())
+    return "\n".join(lines)
