@@ -1,0 +1,122 @@
+"""Reads a caller's columns into arrays and refuses those that cannot carry an estimate, naming column and row."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evaluation.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The rows of one fit, as arrays, sorted by cluster.
+
+    Attributes
+    ----------
+    outcome : ndarray, shape (n,)
+    terms : ndarray, shape (n, t)
+    weights : ndarray, shape (n,)
+        Positive, with mean 1 (nothing that is reported depends on their scale).
+    clusters : ndarray of int, shape (n,)
+        0 to G - 1, ascending.
+    cluster_labels : sequence of length G
+    effects : tuple of ndarray of int, each of shape (n,)
+        One array of level codes per absorbed column, most levels first.
+    zero_weight_rows : int
+        Rows left out because their weight is zero.
+    """
+
+    outcome: np.ndarray
+    terms: np.ndarray
+    weights: np.ndarray
+    clusters: np.ndarray
+    cluster_labels: Sequence
+    effects: tuple[np.ndarray, ...]
+    zero_weight_rows: int
+
+
+def read_columns(
+    data: pd.DataFrame, outcome: str, terms: Sequence[str], weights: str | None, absorb: Sequence[str], cluster: str
+) -> Columns:
+    """Read, check and sort the columns of one fit; the caller's frame is never changed.
+
+    Rows of weight zero are left out before anything else is read, so that a value missing there does no harm.
+
+    Raises
+    ------
+    DataError
+        A column is absent, repeated, not numeric, or holds missing or infinite values; a weight is negative;
+        no row is left.
+    """
+    if not isinstance(data, pd.DataFrame):
+        raise DataError(f"the data are a {type(data).__name__}, not a table", mend="pass a pandas DataFrame.")
+    for name in (outcome, *terms, *absorb, cluster, *([] if weights is None else [weights])):
+        _check_present(data, name)
+    if not len(data):
+        raise DataError("there are no rows to fit", mend="look at the step that selected the rows.")
+    rows = np.arange(len(data))
+    weight = np.ones(len(data))
+    if weights is not None:
+        weight = _numbers(data, weights, rows)
+        _refuse_rows(data, weights, rows[weight < 0], "negative", "weights are zero or more; correct them.")
+        rows = np.flatnonzero(weight > 0)
+        if not len(rows):
+            raise DataError("every weight is zero, so no row is left to fit", where=f"column {weights!r}",
+                            mend="look at the step that made the weights.")  # fmt: skip
+    codes, labels = _codes(data, cluster, rows)
+    rows = rows[np.argsort(codes, kind="stable")]
+    effects = [_codes(data, name, rows) for name in absorb]
+    effects.sort(key=lambda pair: -len(pair[1]))
+    return Columns(
+        outcome=_numbers(data, outcome, rows),
+        terms=np.column_stack([_numbers(data, name, rows) for name in terms]) if terms else np.empty((len(rows), 0)),
+        weights=weight[rows] / weight[rows].mean(),
+        clusters=np.sort(codes),
+        cluster_labels=labels,
+        effects=tuple(pair[0] for pair in effects),
+        zero_weight_rows=len(data) - len(rows),
+    )
+
+
+def _check_present(data: pd.DataFrame, name: str) -> None:
+    count = int((data.columns == name).sum())
+    if count == 1:
+        return
+    if count > 1:
+        raise DataError(f"the table has {count} columns of this name", where=f"column {name!r}", mend="keep one of them.")
+    near = difflib.get_close_matches(str(name), [str(column) for column in data.columns], n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the table has {', '.join(map(str, data.columns[:20])) or 'no columns'}."
+    raise DataError("the table has no such column", where=f"column {name!r}", mend=hint)
+
+
+def _numbers(data: pd.DataFrame, name: str, rows: np.ndarray) -> np.ndarray:
+    """Values of a numeric or boolean column at the given positions, all finite."""
+    column = data[name]
+    if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_complex_dtype(column.dtype):
+        raise DataError(f"the column is {column.dtype}, not numeric", where=f"column {name!r}",
+                        mend="turn it into numbers or 0/1 columns, or name a category under absorb.")  # fmt: skip
+    values = column.to_numpy(dtype=float, na_value=np.nan)[rows]
+    _refuse_rows(data, name, np.sort(rows[~np.isfinite(values)]), "missing or infinite",
+                 "fill them by a rule of the protocol, or leave the rows out and count them.")  # fmt: skip
+    return values
+
+
+def _codes(data: pd.DataFrame, name: str, rows: np.ndarray) -> tuple[np.ndarray, Sequence]:
+    """Level codes of a column at the given positions, and the labels behind them."""
+    codes, labels = pd.factorize(data[name].iloc[rows], use_na_sentinel=True)
+    _refuse_rows(data, name, np.sort(rows[codes < 0]), "missing", "give every row a group, or leave the rows out and count them.")
+    return codes, labels
+
+
+def _refuse_rows(data: pd.DataFrame, name: str, bad: np.ndarray, what: str, mend: str) -> None:
+    if not len(bad):
+        return
+    first = int(bad[0])
+    number = "1 value is" if len(bad) == 1 else f"{len(bad):,} values are"
+    where = f"column {name!r}, row {first + 1} of {len(data):,} (index {data.index[first]})"
+    raise DataError(f"{number} {what}{'' if len(bad) == 1 else '; this row is the first'}", where=where, mend=mend)
