@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -112,6 +113,8 @@ class _Engine(NBClientEngine):
 
 
 papermill_engines.register("evaluation", _Engine)
+# papermill's own look at parameters is blind to types such as `float | None`; ours is done before any kernel starts
+logging.getLogger("papermill").setLevel(logging.ERROR)
 
 
 class NotebookJob:

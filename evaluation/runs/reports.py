@@ -96,7 +96,7 @@ def _render(study: Study, results: dict[str, StageResult]) -> tuple[dict[str, st
         executed = json.loads((results[stage.name].folder / "executed.ipynb").read_text(encoding="utf-8"))
         notebooks.append(StageNotebook(stage.name, rejoin_prose(executed, study.sources[stage.name])))
     values = _meta_values(study)
-    meta = ReportMeta(**{**values, "amendments": tuple(values["amendments"]), "generated": datetime.now(UTC)})
+    meta = ReportMeta(**{**values, "amendments": tuple(values["amendments"])})
     editions = render_editions(notebooks, meta)
     for name, text in editions.items():
         if RUN_ID_MARK not in text:

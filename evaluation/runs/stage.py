@@ -94,6 +94,11 @@ class OpenStage:
                                  mend="free some space and give the same command again; finished stages are kept") from error
             raise
 
+    def write_all(self, frames: Mapping[str, pd.DataFrame]) -> None:
+        """Write several tables by name, each as :meth:`write` does."""
+        for name, frame in frames.items():
+            self.write(name, frame)
+
     @property
     def extracts(self) -> Path:
         """The folder of the extracts, for a stage that declares raw tables."""

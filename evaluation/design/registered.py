@@ -1,0 +1,249 @@
+"""The registered designs: matching the cohort within areas and between areas, and what it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from evaluation.design.balance import STANDARDISED_BY, balance, effective_sample_size
+from evaluation.design.covariates import numeric_columns
+from evaluation.design.matching import NO_STRATUM, Matching, match
+from evaluation.design.propensity import redundant_columns
+from evaluation.errors import UnidentifiedError
+from evaluation.protocol.trial import MatchingSection
+
+PRE_MEANS = "within_area_pre_means"
+"""The leading design matched on the baseline mean too: shown beside the headline, never in its place."""
+
+LEFT_OUT = "whole design left out"
+
+KEY = ["stack", "pupil_id"]
+
+
+@dataclass(frozen=True)
+class MatchedCohort:
+    """Matches of every registered design.
+
+    Attributes
+    ----------
+    matches, match_weights, unmatched, balance : DataFrame
+        The tables of those names.
+    matchings : dict of str to Matching
+        By design; units are row numbers of the design's rows of the cohort.
+    """
+
+    matches: pd.DataFrame
+    match_weights: pd.DataFrame
+    unmatched: pd.DataFrame
+    balance: pd.DataFrame
+    matchings: dict[str, Matching]
+
+
+def design_rows(cohort: pd.DataFrame, design: str, *, entries: str = "first", referred_only: bool = True) -> pd.DataFrame:
+    """The analysed rows of one design with the column ``treated``.
+
+    Parameters
+    ----------
+    cohort : DataFrame
+        Table ``cohort``.
+    design : str
+        "within_area": areas with enough schools of both kinds. "between_areas": all schools with mentors, against
+        comparison schools of the pool of other areas.
+    entries : {"first", "risk_set"}
+        Both arms at their first qualifying window, or at every one. Never one arm at the first and the other at any: pupils
+        who enter late were below the threshold in half-terms that are part of their baseline, and that alone moved the
+        estimate by up to 2.4 points in simulation.
+    referred_only : bool
+        Treated are the referred pupils (estimand B), else all eligible in schools with mentors (estimand A).
+    """
+    rows = cohort.loc[cohort["analysed"]]
+    if entries == "first":
+        rows = rows.loc[rows["entry"] == "first"]
+    treated = rows["mentor_school"] & (rows["referred"] if referred_only else True)
+    comparison = ~rows["mentor_school"]
+    if design.startswith("within_area"):
+        inside = (treated | comparison) & rows["within_area"]
+    else:
+        inside = treated | (comparison & rows["between_pool"])
+    rows = rows.loc[inside].assign(treated=treated.loc[inside].astype("int64"))
+    return rows.sort_values(KEY, kind="stable", ignore_index=True)
+
+
+def match_cohort(cohort: pd.DataFrame, trajectories: pd.DataFrame, *, rules: MatchingSection, seed: int) -> MatchedCohort:
+    """Match referred to comparison pupils in every registered design.
+
+    Parameters
+    ----------
+    cohort, trajectories : DataFrame
+        Tables ``cohort`` and ``cohort_trajectories``.
+    rules : MatchingSection
+    seed : int
+
+    Raises
+    ------
+    UnidentifiedError
+        In the leading design: no referred pupil is left, no score exists, or more are without a match than the protocol
+        tolerates. A later design that fails is left out, and the table ``unmatched`` says why.
+    """
+    matchings, tables, lost, balances = {}, [], [], []
+    for design, on in _specifications(rules):
+        rows = design_rows(cohort, design, entries=rules.entries)
+        try:
+            usable, unmatched = _usable(rows, design, on, rules)
+            matching = _match(usable, design, on, rules, seed)
+            unmatched = pd.concat([unmatched, _tally(usable.loc[matching.dropped.index], design, matching.dropped.to_numpy())], ignore_index=True)
+            _check_tolerance(unmatched, rows, design, rules)
+        except UnidentifiedError as error:
+            if design == rules.designs[0]:
+                raise
+            treated = rows.loc[rows["treated"] == 1]
+            lost.append(_tally(treated, design, np.full(len(treated), f"{LEFT_OUT}: {error.message}")))
+            continue
+        matchings[design] = matching
+        tables.append(_matches(usable, design, matching))
+        lost.append(unmatched)
+        balances.append(_balance(usable, trajectories, design, matching, rules.score_covariates))
+    matches = pd.concat(tables, ignore_index=True)
+    weights = matches.groupby(["design", *KEY], as_index=False, sort=False).agg(treated=("treated", "first"), weight=("weight", "sum"))
+    return MatchedCohort(matches=matches, match_weights=weights, unmatched=pd.concat(lost, ignore_index=True),
+                         balance=pd.concat(balances, ignore_index=True), matchings=matchings)
+
+
+def _specifications(rules: MatchingSection) -> list[tuple[str, list[str]]]:
+    listed = [(design, list(rules.score_covariates)) for design in rules.designs]
+    if rules.pre_means_check and "within_area" in rules.designs and "baseline_rate" not in rules.score_covariates:
+        listed.append((PRE_MEANS, [*rules.score_covariates, "baseline_rate"]))
+    return listed
+
+
+def _exact(design: str, rules: MatchingSection) -> list[str]:
+    own = ["area_code"] if design.startswith("within_area") else []
+    return [*own, *(c for c in rules.exact_columns if c not in own)]
+
+
+def _usable(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSection) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of strata and characteristics that both arms have, and the referred pupils of the others, who cannot be matched.
+
+    A level that only one arm has (no referred pupil with a care plan, say) has no propensity score. Nobody could stand
+    beside these pupils, so they leave before the score is fitted.
+    """
+    for arm, said in ((1, "no referred pupil"), (0, "no comparison pupil")):
+        if not (rows["treated"] == arm).any():
+            raise UnidentifiedError(f"{said} is left in the design `{design}`", where="matching",
+                                    mend="see the flow table, and how many schools of both kinds each area has")
+    levels = [c for c in on if not pd.api.types.is_float_dtype(rows[c].dtype)]
+    groupings = [(_exact(design, rules), NO_STRATUM), *(([c], f"no comparison unit with the same {c}") for c in levels)]
+    usable, unmatched = rows, []
+    while True:
+        before = len(usable)
+        for columns, reason in groupings:
+            arms = usable.groupby(columns)["treated"]
+            both = (arms.transform("max") == 1) & (arms.transform("min") == 0)
+            alone = usable.loc[~both & (usable["treated"] == 1)]
+            unmatched.append(_tally(alone, design, np.full(len(alone), reason)))
+            usable = usable.loc[both]
+        if usable.empty:
+            _check_tolerance(pd.concat(unmatched, ignore_index=True), rows, design, rules)
+            raise UnidentifiedError(f"no stratum of the design `{design}` holds both arms", where="matching", mend="match exactly on fewer columns")
+        if len(usable) == before:
+            return usable, pd.concat(unmatched, ignore_index=True)
+
+
+def _match(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSection, seed: int) -> Matching:
+    """Match inside strata, on a score that knows stacks and areas, so that it tells pupils of one stratum apart."""
+    exact = _exact(design, rules)
+    data = rows.assign(year_group=rows["year_group"].astype("category"))
+    varying = [c for c in on if data[c].nunique() > 1]  # a characteristic that all share is matched as it stands
+    effects = pd.get_dummies(rows[[c for c in ("area_code", "stack") if c in exact and c not in on]].astype(str), drop_first=True, dtype=float)
+    together = pd.concat([numeric_columns(data, varying, drop_first=True), effects], axis=1)
+    # Stacks and areas may coincide with one another or with year groups; such an effect is in the score already.
+    effects = effects.drop(columns=[c for c in redundant_columns(together) if c in effects])
+    return match(pd.concat([data, effects], axis=1), "treated", on=[*varying, *effects], exact=exact, distance=rules.distance,
+                 caliper=rules.caliper, ratio=rules.ratio, replace=rules.replace, order=rules.order, ties="random", seed=seed)
+
+
+def _matches(rows: pd.DataFrame, design: str, matching: Matching) -> pd.DataFrame:
+    """The long pair table with the cohort's keys; set numbers are unique within a design."""
+    pairs = matching.pairs
+    keys = rows.loc[pairs["unit"], KEY].reset_index(drop=True)
+    return pd.concat([pd.Series(design, index=keys.index, name="design"), keys, pairs[["set_id", "treated", "weight", "distance"]].reset_index(drop=True)],
+                     axis=1)
+
+
+def _tally(rows: pd.DataFrame, design: str, reason: np.ndarray) -> pd.DataFrame:
+    columns = ["design", "area_code", "stack", "stratum", "reason"]
+    table = rows.assign(design=design, reason=reason)
+    return table.groupby(columns, as_index=False).agg(pupils=("pupil_id", "size"))[[*columns, "pupils"]]
+
+
+def _check_tolerance(unmatched: pd.DataFrame, rows: pd.DataFrame, design: str, rules: MatchingSection) -> None:
+    lost, of = int(unmatched["pupils"].sum()), int(rows["treated"].sum())
+    if lost > rules.unmatched_tolerance * of:
+        worst = unmatched.groupby("reason")["pupils"].sum().sort_values(ascending=False)
+        said = "; ".join(f"{n} with {reason}" for reason, n in worst.items())
+        strata = unmatched.groupby(["area_code", "stack", "stratum"]).ngroups
+        raise UnidentifiedError(
+            f"{lost} of {of} referred pupils in {strata} strata are without comparison pupils ({said}), above the tolerance of "
+            f"{rules.unmatched_tolerance:.0%}: the estimate would be about other pupils", where=f"matching, design `{design}`",
+            mend="widen the caliper, match exactly on fewer columns, add comparison schools, or register a higher tolerance with its reason")
+
+
+def _balance(rows: pd.DataFrame, trajectories: pd.DataFrame, design: str, matching: Matching, covariates: list[str]) -> pd.DataFrame:
+    """Covariates, the window apart, and the baseline by half-term, which nothing was matched on."""
+    before = trajectories.loc[trajectories["role"] == "baseline"].pivot(index=KEY, columns="event_time", values="rate")
+    before = before.reindex(pd.MultiIndex.from_frame(rows[KEY])).set_axis(rows.index)
+    before.columns = [f"absence rate, half-term {e}" for e in before.columns]
+    data = pd.concat([rows, before], axis=1).assign(year_group=rows["year_group"].astype("category"))
+    parts = [balance(data, "treated", covariates, matching.weights).frame.assign(role="matched on")]
+    for name in before.columns:
+        seen = data[name].notna()
+        if (data.loc[seen, "treated"].nunique() == 2) and seen.any():
+            parts.append(balance(data.loc[seen], "treated", [name], matching.weights.loc[seen]).frame.assign(role="baseline, not matched on"))
+    table = pd.concat(parts, ignore_index=True).assign(design=design, standardised_by=STANDARDISED_BY)
+    table.loc[table["covariate"] == "window_absence_rate", "role"] = "eligibility window, not a target"
+    table.insert(0, "position", np.arange(1, len(table) + 1))
+    return table
+
+
+def weighted_trajectories(trajectories: pd.DataFrame, match_weights: pd.DataFrame) -> pd.DataFrame:
+    """Mean absence of matched pupils by event half-term, arm and design.
+
+    Returns
+    -------
+    DataFrame
+        Table ``trajectories``: ``design, event_time, role, arm, mean_absence_rate`` (weighted mean of pupil rates), ``pupils``.
+    """
+    joined = match_weights.merge(trajectories, on=KEY, how="left", validate="many_to_many")
+    joined = joined.loc[joined["rate"].notna()]
+    joined["arm"] = np.where(joined["treated"], "mentored", "comparison")
+    joined["weighted"] = joined["weight"] * joined["rate"]
+    columns = ["design", "event_time", "role", "arm"]
+    table = joined.groupby(columns, as_index=False).agg(weighted=("weighted", "sum"), weight=("weight", "sum"), pupils=("pupil_id", "size"))
+    table["mean_absence_rate"] = table["weighted"] / table["weight"]
+    return table[[*columns, "mean_absence_rate", "pupils"]]
+
+
+def matched_counts(match_weights: pd.DataFrame, unmatched: pd.DataFrame) -> pd.DataFrame:
+    """Pupils matched and unmatched by design.
+
+    Parameters
+    ----------
+    match_weights, unmatched : DataFrame
+        The tables of those names.
+
+    Returns
+    -------
+    DataFrame
+        ``design, referred, comparison, effective`` (Kish's effective number of comparison pupils), ``unmatched, reason``
+        (the most frequent one).
+    """
+    lines = []
+    for design in dict.fromkeys([*match_weights["design"], *unmatched["design"]]):
+        weights, lost = match_weights.loc[match_weights["design"] == design], unmatched.loc[unmatched["design"] == design]
+        comparison = weights.loc[~weights["treated"], "weight"]
+        by_reason = lost.groupby("reason")["pupils"].sum().sort_values(ascending=False, kind="stable")
+        lines.append({"design": design.replace("_", " "), "referred": int(weights["treated"].sum()), "comparison": len(comparison),
+                      "effective": effective_sample_size(comparison), "unmatched": int(by_reason.sum()), "reason": by_reason.index[0] if len(by_reason) else ""})
+    return pd.DataFrame(lines)

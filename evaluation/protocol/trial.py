@@ -1,0 +1,299 @@
+"""What the trial registers: one section for each stage, from the registers to the report."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from .base import ProtocolHeader, Quantity, Section
+from .simulation import SimulationSection
+
+
+HALF_TERMS_A_YEAR = 6
+
+Stratum = Literal["year_6_baseline", "year_11_followup", "other"]
+
+
+class RegistersSection(Section):
+    """Stage `registers`: how much of an extract may be faulty, and when registers are too thin to pass unremarked."""
+
+    reject_tolerance: dict[str, float] = Field(
+        ..., description="Rejected rows of each extract table above which the run stops",
+        json_schema_extra={"unit": "% of rows read"},
+    )
+    completeness_floor: float = Field(
+        ..., ge=0, le=100, description="Completeness of registers below which an area's half-term is pointed out",
+        json_schema_extra={"unit": "% of expected sessions"},
+    )
+
+    @model_validator(mode="after")
+    def _known_tables(self) -> RegistersSection:
+        """One tolerance for every extract table, so that none is forgotten."""
+        known = {"schools", "pupils", "marks", "calendar", "programmes", "referrals", "meetings", "costs"}
+        if set(self.reject_tolerance) != known:
+            raise ValueError(f"`reject_tolerance` needs exactly the tables {', '.join(sorted(known))}")
+        if any(not 0 <= value <= 100 for value in self.reject_tolerance.values()):
+            raise ValueError("`reject_tolerance` lies between 0 and 100 for every table")
+        return self
+
+
+class CohortSection(Section):
+    """Stage `cohort`: which pupils are compared, when each one's clock starts, and what is measured around it."""
+
+    eligibility: Literal["persistent_absence", "severe_absence"] = Field(
+        ..., description="The rule that a pupil must meet in the eligibility window, on harmonised counts",
+    )
+    first_window_half_term: int = Field(
+        ..., ge=1, le=600, description="First half-term that may be an eligibility window", json_schema_extra={"unit": "half-term"},
+    )
+    last_window_half_term: int = Field(
+        ..., ge=1, le=600, description="Last half-term that may be an eligibility window", json_schema_extra={"unit": "half-term"},
+    )
+    window_length: int = Field(
+        ..., ge=1, le=2, description="Length of the eligibility window", json_schema_extra={"unit": "half-terms"},
+    )
+    gap: int = Field(
+        ..., ge=0, le=2, description="Half-terms left out on either side of the window", json_schema_extra={"unit": "half-terms"},
+    )
+    measured_length: int = Field(
+        ..., ge=1, le=5, description="Length of the baseline and of the follow-up", json_schema_extra={"unit": "half-terms"},
+    )
+    minimum_sessions: int = Field(
+        ..., ge=1, le=400, description="Possible sessions below which a baseline excludes a pupil and a follow-up counts as attrition",
+        json_schema_extra={"unit": "sessions"},
+    )
+    opening_without_mentors: int | None = Field(
+        ..., ge=1, le=600, description="Half-term from which pupils enter in areas that have no school with mentors; null keeps them out",
+        json_schema_extra={"unit": "half-term"},
+    )
+    excluded_strata: list[Stratum] = Field(..., description="Strata that are not studied")
+    minimum_schools_per_arm: int = Field(
+        ..., ge=1, le=50, description="Schools with and schools without mentors that an area needs to enter the design within areas",
+        json_schema_extra={"unit": "schools"},
+    )
+    between_pool_areas: list[str] | None = Field(
+        ..., description="Area codes that give comparison pupils between areas; null for all areas without mentors",
+    )
+
+    @model_validator(mode="after")
+    def _season_matched(self) -> CohortSection:
+        """Baseline and follow-up must be symmetric around the window and the same half-terms one year apart."""
+        if 2 * self.gap + self.measured_length + self.window_length != HALF_TERMS_A_YEAR:
+            raise ValueError(
+                f"2 x gap + measured_length + window_length must be {HALF_TERMS_A_YEAR}, "
+                "so that baseline and follow-up are the same half-terms one year apart")
+        if self.last_window_half_term < self.first_window_half_term:
+            raise ValueError("`last_window_half_term` lies before `first_window_half_term`")
+        return self
+
+
+Design = Literal["within_area", "between_areas"]
+
+BASELINE_COLUMNS = ("baseline_rate", "baseline_absent", "baseline_possible")
+OUTCOME_COLUMNS = ("followup_rate", "followup_absent", "followup_possible", "change", "referred_by_followup", "started", "moved_school")
+
+
+class MatchingSection(Section):
+    """Stage `matching`: which comparison pupils stand beside the referred ones."""
+
+    designs: list[Design] = Field(..., min_length=1, description="Registered designs; the first one leads")
+    entries: Literal["first", "risk_set"] = Field(
+        ..., description="Whether both arms enter at their first qualifying window only, or at every one",
+    )
+    score_covariates: list[str] = Field(..., min_length=1, description="Characteristics in the propensity score")
+    exact_columns: list[str] = Field(..., description="Columns on which matched pupils are equal, besides the design's own")
+    distance: Literal["logit", "propensity"] = Field(..., description="Scale on which nearness is measured")
+    caliper: float | None = Field(
+        ..., gt=0, le=5, description="Largest distance in a pair; null for none",
+        json_schema_extra={"unit": "standard deviations of the distance"},
+    )
+    ratio: int = Field(
+        ..., ge=1, le=10, description="Comparison pupils sought for each referred pupil", json_schema_extra={"unit": "pupils"},
+    )
+    replace: bool = Field(..., description="Whether a comparison pupil may stand beside several referred pupils")
+    order: Literal["largest", "smallest", "data"] = Field(..., description="Which referred pupil chooses first")
+    unmatched_tolerance: float = Field(
+        ..., ge=0, le=1, description="Share of referred pupils that may be left unmatched before the leading design is refused",
+        json_schema_extra={"unit": "share"},
+    )
+    pre_means_check: bool = Field(..., description="Whether to match once more with the baseline mean, to be shown beside the headline")
+    baseline_overlap_reason: str | None = Field(
+        ..., description="Why the headline matches on a column that overlaps the baseline; null when it does not",
+    )
+
+    @model_validator(mode="after")
+    def _coherent(self) -> MatchingSection:
+        """Matching on the baseline re-opens regression to the mean, so it needs a registered reason."""
+        used = [*self.score_covariates, *self.exact_columns]
+        later = [name for name in used if name in OUTCOME_COLUMNS]
+        if later:
+            raise ValueError(f"{', '.join(later)}: known only after the window, so nobody may be matched on it")
+        overlapping = [name for name in used if name in BASELINE_COLUMNS]
+        if overlapping and not self.baseline_overlap_reason:
+            raise ValueError(f"these columns overlap the baseline: {', '.join(overlapping)}. Give `baseline_overlap_reason` or leave them out")
+        for name in ("designs", "score_covariates", "exact_columns"):
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"`{name}` names something twice")
+        return self
+
+
+class ImpactSection(Section):
+    """Stage `impact`: what difference mentoring made, by which test, and by which rule it is put into words."""
+
+    outcome: Literal["absence_rate"] = Field(..., description="Primary outcome, on harmonised counts")
+    headline_design: Design = Field(..., description="The design whose estimate leads")
+    decision_test: Literal["CR2"] = Field(..., description="The test that decides, named before outcomes; the interval inverts it")
+    confidence_level: float = Field(..., ge=0.5, le=0.999, description="Level of every interval", json_schema_extra={"unit": "share"})
+    power: float = Field(..., ge=0.5, le=0.99, description="Power of the smallest detectable effect", json_schema_extra={"unit": "share"})
+    minimum_treated_schools: int = Field(
+        ..., ge=2, le=50, description="Schools with mentors below which the decision test is not trusted", json_schema_extra={"unit": "schools"},
+    )
+    minimum_df: float = Field(
+        ..., ge=1, le=100, description="Satterthwaite degrees of freedom below which the decision test is not trusted",
+        json_schema_extra={"unit": "degrees of freedom"},
+    )
+    offer_leads_up_to: float = Field(
+        ..., gt=0, le=100, description="The offer effect per referred pupil leads if its smallest detectable effect is at most this",
+        json_schema_extra={"unit": "percentage points of sessions"},
+    )
+    robustness_checks: list[Literal["between_areas_agrees", "same_rule_agrees", "offer_does_not_contradict"]] = Field(
+        ..., description="Checks that must pass before an improvement is called secure",
+    )
+
+
+class DeliverySection(Section):
+    """Stage `delivery`: who was reached, how soon, and how much support they had."""
+
+    completion_minimum_weeks: int = Field(
+        ..., ge=1, le=52, description="Support counts as completed from this length on",
+        json_schema_extra={"unit": "weeks from start to end of support"},
+    )
+    first_meeting_with: list[str] = Field(
+        ..., min_length=1, description="Whom a first meeting must be with, values of `with_whom` in the meetings table",
+    )
+    within_area_minimum_models: int = Field(
+        ..., ge=2, le=5, description="Delivery models that one area must run side by side before models can be compared inside it",
+        json_schema_extra={"unit": "delivery models"},
+    )
+
+
+class ValueForMoneySection(Section):
+    """Stage `value_for_money`: what it cost, what that bought, and what would have to be true for it to pay."""
+
+    study_periods: list[str] = Field(
+        ..., min_length=1, description="Academic years whose costs belong to the study", json_schema_extra={"unit": "academic year"},
+    )
+    price_base: str = Field(
+        ..., pattern=r"^\d{4}(/\d{2})?$", description="Price year in which every amount is stated",
+        json_schema_extra={"unit": "price year"},
+    )
+    deflators: dict[str, float] | None = Field(
+        ..., description="Price index by price year from a published table; null when every cost is already in the price base",
+        json_schema_extra={"unit": "index"},
+    )
+    payers: dict[str, list[str]] = Field(
+        ..., description="Whose costs each perspective counts: funder, public_sector, society",
+    )
+    vat_counted_in: list[Literal["funder", "public_sector", "society"]] = Field(
+        ..., description="Perspectives in which recorded VAT is a cost",
+    )
+    perspective: Literal["funder", "public_sector", "society"] = Field(..., description="Perspective of the headline")
+    denominator: Literal["eligible", "referred", "started"] = Field(
+        ..., description="Pupils over whom the headline states both cost and effect",
+    )
+    estimand_by_denominator: dict[Literal["eligible", "referred", "started"], Literal["A", "B"]] = Field(
+        ..., min_length=1, description="Which registered estimand gives the effect for each denominator",
+    )
+    outcome: str = Field(..., min_length=1, description="Outcome whose effect is turned into days, as named in the estimates table")
+    cost_relative_error: Quantity = Field(
+        ..., description="Standard error of cost per pupil as a share of it", json_schema_extra={"unit": "share"},
+    )
+    value_per_day: Quantity = Field(
+        ..., description="Value of one extra day attended in the base case", json_schema_extra={"unit": "GBP per day"},
+    )
+    earnings_per_day: Quantity | None = Field(
+        ..., description="Lifetime earnings associated with one day of absence, scenario only; null leaves the scenario out",
+        json_schema_extra={"unit": "GBP per day"},
+    )
+    causal_share: Quantity | None = Field(
+        ..., description="Share of that association taken as caused by attendance; required with `earnings_per_day`",
+        json_schema_extra={"unit": "share"},
+    )
+    draws: int = Field(..., ge=5_000, le=1_000_000, description="Probabilistic draws", json_schema_extra={"unit": "draws"})
+
+    @model_validator(mode="after")
+    def _coherent(self) -> ValueForMoneySection:
+        """Rules between fields, so that a params file cannot state a case that the text would contradict."""
+        if set(self.payers) != {"funder", "public_sector", "society"}:
+            raise ValueError("`payers` needs exactly the perspectives funder, public_sector and society")
+        if not set(self.payers["funder"]) <= set(self.payers["public_sector"]) <= set(self.payers["society"]):
+            raise ValueError("`payers`: each wider perspective must hold the payers of the narrower one")
+        if self.denominator not in self.estimand_by_denominator:
+            raise ValueError("`estimand_by_denominator` lacks the headline's denominator")
+        if (self.earnings_per_day is None) != (self.causal_share is None):
+            raise ValueError("`earnings_per_day` is an association: give it and `causal_share` together, or both null")
+        if self.causal_share is not None and not 0 <= self.causal_share.value <= 1:
+            raise ValueError("`causal_share` lies between 0 and 1")
+        if not 0 <= self.cost_relative_error.value < 1:
+            raise ValueError("`cost_relative_error` lies from 0 to below 1")
+        if self.value_per_day.value <= 0 or (self.earnings_per_day is not None and self.earnings_per_day.value <= 0):
+            raise ValueError("a value of one extra day must be above zero")
+        if self.value_per_day.standing in ("S2", "M"):
+            raise ValueError("`value_per_day` is the base case: a number read only in a secondary source may enter scenarios alone")
+        return self
+
+
+class ReportSection(Section):
+    """Stage `report`: the rules by which results are put into words."""
+
+    break_even_scenario: Literal["base case", "earnings, causal share"] = Field(
+        ..., description="Value of a day under which the chance of breaking even is stated and the criteria are applied",
+    )
+    continue_probability: float = Field(
+        ..., ge=0, le=1, description="Probability of breaking even from which the case to continue is met",
+        json_schema_extra={"unit": "probability"},
+    )
+    expand_probability: float = Field(
+        ..., ge=0, le=1, description="Probability of breaking even from which, with a secure improvement, the case to expand is met",
+        json_schema_extra={"unit": "probability"},
+    )
+    stop_probability: float = Field(
+        ..., ge=0, le=1, description="Probability of breaking even below which the case to stop is met",
+        json_schema_extra={"unit": "probability"},
+    )
+    planning_starts: dict[Literal["school", "trust", "authority"], int] = Field(
+        ..., min_length=1, description="Pupils who would start in one year, for the planning lines", json_schema_extra={"unit": "pupils"},
+    )
+    security_design_ceiling: int = Field(
+        ..., ge=0, le=5, description="Highest security rating that this kind of design can reach", json_schema_extra={"unit": "of 5"},
+    )
+    security_attrition_bands: list[float] = Field(
+        ..., min_length=5, max_length=5, description="Largest attrition for ratings 5, 4, 3, 2 and 1", json_schema_extra={"unit": "share"},
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ReportSection:
+        """Criteria that contradict each other cannot be registered."""
+        if not self.stop_probability <= self.continue_probability <= self.expand_probability:
+            raise ValueError("needs stop_probability <= continue_probability <= expand_probability")
+        if self.security_attrition_bands != sorted(self.security_attrition_bands) or not 0 <= self.security_attrition_bands[0] <= 1:
+            raise ValueError("`security_attrition_bands` must rise from the strictest to the loosest")
+        if any(starts < 1 for starts in self.planning_starts.values()):
+            raise ValueError("`planning_starts` must be at least 1")
+        return self
+
+
+class TrialProtocol(ProtocolHeader):
+    """The whole registered protocol of a trial: a section for each stage, and one for simulated data."""
+
+    kind: Literal["trial"] = Field(..., description="Kind of study")
+    simulation: SimulationSection
+    registers: RegistersSection
+    cohort: CohortSection
+    matching: MatchingSection
+    impact: ImpactSection
+    delivery: DeliverySection
+    value_for_money: ValueForMoneySection
+    report: ReportSection

@@ -1,0 +1,90 @@
+"""What each register code means for absence statistics, by the date of the session: the one place that knows."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from importlib import resources
+
+from evaluation.errors import DataError
+
+# The School Attendance (Pupil Registration) (England) Regulations 2024 came into force on this day.
+CODE_CHANGE = date(2024, 8, 19)
+
+CLASSES = (
+    "attending", "approved_educational_activity", "authorised_absence", "unauthorised_absence", "not_possible", "no_mark",
+)
+PRESENT_CLASSES = ("attending", "approved_educational_activity")
+ABSENT_CLASSES = ("authorised_absence", "unauthorised_absence")
+
+
+@dataclass(frozen=True)
+class AttendanceCode:
+    """One register code.
+
+    ``class_before`` and ``class_from`` are its statistical class before and from 19 August 2024, None where the
+    code was not in use. ``harmonised_class`` is one class for both sides of the change: interviews (J, J1) count
+    as attending, C with C1 and C2 as one authorised class, B and K stay approved educational activity.
+    """
+
+    code: str
+    meaning: str
+    class_before: str | None
+    class_from: str | None
+    harmonised_class: str
+    note: str
+
+    def class_on(self, day: date) -> str | None:
+        """The class on a day, None if the code was not in use then."""
+        return self.class_before if day < CODE_CHANGE else self.class_from
+
+
+@lru_cache(maxsize=1)
+def attendance_codes() -> dict[str, AttendanceCode]:
+    """Every code of the school attendance register, by code.
+
+    Codes and classes follow the Department for Education's "Working together to improve school attendance"
+    (statutory from 19 August 2024) and the codes in force before it.
+    """
+    text = resources.files(__package__).joinpath("codes.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return {
+        row["code"]: AttendanceCode(
+            code=row["code"], meaning=row["meaning"], class_before=row["class_before"] or None,
+            class_from=row["class_from"] or None, harmonised_class=row["harmonised_class"], note=row["note"],
+        )
+        for row in rows
+    }
+
+
+def code_class(code: str, day: date) -> str:
+    """The statistical class of a mark.
+
+    Parameters
+    ----------
+    code : str
+        Register code such as ``"/"`` or ``"C2"``; upper and lower case are different codes.
+    day : date
+        Day of the session.
+
+    Returns
+    -------
+    str
+        One of ``CLASSES``.
+
+    Raises
+    ------
+    DataError
+        The code does not exist, or was not in use on that day.
+    """
+    known = attendance_codes().get(code)
+    if known is None:
+        raise DataError(f"`{code}` is no register code", where=f"mark of {day}", mend="use a code of the attendance register")
+    found = known.class_on(day)
+    if found is None:
+        side = "from" if day >= CODE_CHANGE else "before"
+        raise DataError(f"code `{code}` ({known.meaning}) was not in use {side} {CODE_CHANGE:%d %B %Y}",
+                        where=f"mark of {day}", mend=known.note or "use the code in force on that day")
+    return found

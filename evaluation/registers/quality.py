@@ -1,0 +1,194 @@
+"""How complete the registers are, and what they show, by area."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .calendar import SESSIONS_A_DAY, school_days
+from .panel import PERSISTENT_TIMES, SEVERE_TIMES, percentage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COUNTS = (
+    "sessions_possible", "sessions_attended", "sessions_authorised", "sessions_unauthorised", "sessions_not_possible",
+    "sessions_no_mark", "sessions_c2",
+)
+
+
+def register_quality(panel: pd.DataFrame, pupils: pd.DataFrame, calendar: pd.DataFrame, schools: pd.DataFrame) -> pd.DataFrame:
+    """Completeness of the registers and the mix of marks.
+
+    Parameters
+    ----------
+    panel, schools : DataFrame
+        Tables ``panel`` and ``school_list``.
+    pupils, calendar : DataFrame
+        Extract tables: who was on roll on which dates, and which were school days.
+
+    Returns
+    -------
+    DataFrame
+        Table ``register_quality``: one row per area and half-term in which a session is expected or marked. A session is
+        expected on every school day on roll; completeness is the share of them with any mark but a gap.
+    """
+    import pandas as pd
+
+    places = schools[["school_id", "area_code", "area_name"]]
+    counted = panel.groupby(["area_code", "half_term"], as_index=False)[list(COUNTS)].sum()
+    heads = panel.groupby(["area_code", "half_term"], as_index=False).agg(pupils=("pupil_id", "nunique"))
+    expected = _expected(pupils, calendar).merge(places, on="school_id", validate="many_to_one")
+    expected = expected.groupby(["area_code", "half_term"], as_index=False)["sessions_expected"].sum()
+    table = expected.merge(counted, on=["area_code", "half_term"], how="outer").merge(heads, on=["area_code", "half_term"], how="left")
+    whole = ["sessions_expected", *COUNTS, "pupils"]
+    table[whole] = table[whole].fillna(0).astype("int64")
+    table["area_name"] = table["area_code"].map(places.drop_duplicates("area_code").set_index("area_code")["area_name"])
+    years = pd.Series(calendar.loc[calendar["school_day"].astype(bool)].groupby("half_term")["academic_year"].first())
+    table["academic_year"] = table["half_term"].map(years)
+    table["sessions_marked"] = table["sessions_possible"] + table["sessions_not_possible"]
+    table["completeness"] = percentage(table["sessions_marked"], table["sessions_expected"]).clip(upper=100.0)
+    table["absence_rate"] = percentage(table["sessions_authorised"] + table["sessions_unauthorised"], table["sessions_possible"])
+    return table
+
+
+def _expected(pupils: pd.DataFrame, calendar: pd.DataFrame) -> pd.DataFrame:
+    """Sessions on roll by school and half-term: ``school_id, half_term, sessions_expected``."""
+    spells = pupils.groupby(["school_id", "academic_year", "enrolment_start", "enrolment_end"], dropna=False, as_index=False).size()
+    days = school_days(calendar).astype({"academic_year": "str"})
+    rows = spells.astype({"academic_year": "str"}).merge(days, on="academic_year")
+    here = (rows["date"] >= rows["enrolment_start"]) & (rows["enrolment_end"].isna() | (rows["date"] <= rows["enrolment_end"]))
+    rows = rows.loc[here]
+    summed = rows.groupby(["school_id", "half_term"], as_index=False)["size"].sum()
+    return summed.assign(sessions_expected=SESSIONS_A_DAY * summed["size"]).drop(columns="size")
+
+
+def annual_absence(panel: pd.DataFrame, schools: pd.DataFrame) -> pd.DataFrame:
+    """Absence, persistent and severe absence by area and academic year.
+
+    Parameters
+    ----------
+    panel, schools : DataFrame
+        Tables ``panel`` and ``school_list``.
+
+    Returns
+    -------
+    DataFrame
+        ``academic_year, area_name, pupils, absence_rate, persistent_absence, severe_absence``: pupils with a possible
+        session; pooled sessions absent of possible sessions; pupils absent for 10% (50%) or more of their own possible
+        sessions of the year (% each). A row for each area and one for all.
+    """
+    import pandas as pd
+
+    panel = panel.assign(absent=panel["sessions_authorised"] + panel["sessions_unauthorised"])
+    keys = ["academic_year", "area_code", "pupil_id"]
+    year = panel.groupby(keys, as_index=False).agg(possible=("sessions_possible", "sum"), absent=("absent", "sum"))
+    year = year.loc[year["possible"] > 0]
+    year["persistent"] = PERSISTENT_TIMES * year["absent"] >= year["possible"]
+    year["severe"] = SEVERE_TIMES * year["absent"] >= year["possible"]
+    names = schools.drop_duplicates("area_code").set_index("area_code")["area_name"]
+    by_area = year.assign(area_name=year["area_code"].map(names))
+    both = pd.concat([by_area, by_area.assign(area_name="All areas")], ignore_index=True)
+    table = both.groupby(["academic_year", "area_name"], as_index=False).agg(
+        pupils=("possible", "size"), possible=("possible", "sum"), absent=("absent", "sum"), persistent=("persistent", "sum"), severe=("severe", "sum"))
+    table["absence_rate"] = percentage(table["absent"], table["possible"])
+    table["persistent_absence"] = percentage(table["persistent"], table["pupils"])
+    table["severe_absence"] = percentage(table["severe"], table["pupils"])
+    return table[["academic_year", "area_name", "pupils", "absence_rate", "persistent_absence", "severe_absence"]]
+
+
+# Bands of annual absence, % of the pupil's own possible sessions; 10 and 50 are the official thresholds.
+BANDS = (("Below 5%", 0, 5), ("5% to below 10%", 5, 10), ("10% to below 20%", 10, 20), ("20% to below 50%", 20, 50), ("50% or more", 50, None))
+
+
+def annual_bands(panel: pd.DataFrame) -> pd.DataFrame:
+    """How many pupils miss how much of an academic year.
+
+    Parameters
+    ----------
+    panel : DataFrame
+        Table ``panel``.
+
+    Returns
+    -------
+    DataFrame
+        ``academic_year, band, pupils, share`` (% of pupils with a possible session): a row for each year and band.
+    """
+    import pandas as pd
+
+    panel = panel.assign(absent=panel["sessions_authorised"] + panel["sessions_unauthorised"])
+    year = panel.groupby(["academic_year", "pupil_id"], as_index=False).agg(possible=("sessions_possible", "sum"), absent=("absent", "sum"))
+    year = year.loc[year["possible"] > 0]
+    rows = []
+    for name, pupils in year.groupby("academic_year"):
+        for band, low, high in BANDS:
+            inside = 100 * pupils["absent"] >= low * pupils["possible"]
+            if high is not None:
+                inside &= 100 * pupils["absent"] < high * pupils["possible"]
+            rows.append({"academic_year": name, "band": band, "pupils": int(inside.sum()), "of": len(pupils)})
+    table = pd.DataFrame(rows)
+    table["share"] = percentage(table["pupils"], table["of"])
+    return table[["academic_year", "band", "pupils", "share"]]
+
+
+def mark_mix(quality: pd.DataFrame) -> pd.DataFrame:
+    """Absence by kind and half-term, over all areas.
+
+    Parameters
+    ----------
+    quality : DataFrame
+        Table ``register_quality``.
+
+    Returns
+    -------
+    DataFrame
+        ``half_term, academic_year, authorised`` (without part-time timetables), ``unauthorised, part_time``: % of pooled
+        possible sessions. Part-time timetables have a code of their own (C2) from 19 August 2024 only.
+    """
+    table = quality.groupby(["half_term", "academic_year"], as_index=False)[list(COUNTS)].sum()
+    possible = table["sessions_possible"]
+    return table[["half_term", "academic_year"]].assign(
+        authorised=percentage(table["sessions_authorised"] - table["sessions_c2"], possible),
+        unauthorised=percentage(table["sessions_unauthorised"], possible), part_time=percentage(table["sessions_c2"], possible))
+
+
+def completeness_by_area(quality: pd.DataFrame, floor: float) -> pd.DataFrame:
+    """Completeness of the registers of each area over the study, and its poorest half-term.
+
+    Parameters
+    ----------
+    quality : DataFrame
+        Table ``register_quality``.
+    floor : float
+        Completeness (%) below which a half-term is counted as thin.
+
+    Returns
+    -------
+    DataFrame
+        ``area_name, completeness`` (pooled, %), ``lowest`` (%), ``lowest_half_term, thin_half_terms``.
+    """
+    rows = quality.loc[quality["sessions_expected"] > 0]
+    pooled = rows.groupby("area_name")[["sessions_marked", "sessions_expected"]].sum()
+    lowest = rows.loc[rows.groupby("area_name")["completeness"].idxmin()].set_index("area_name")
+    thin = rows["completeness"].lt(floor).groupby(rows["area_name"]).sum()
+    table = pooled.assign(
+        completeness=percentage(pooled["sessions_marked"], pooled["sessions_expected"]).clip(upper=100.0),
+        lowest=lowest["completeness"], lowest_half_term=lowest["half_term"], thin_half_terms=thin)
+    return table.reset_index()[["area_name", "completeness", "lowest", "lowest_half_term", "thin_half_terms"]]
+
+
+def reject_summary(rejects: pd.DataFrame) -> pd.DataFrame:
+    """Rejected rows by table, column and rule, the commonest first.
+
+    Parameters
+    ----------
+    rejects : DataFrame
+        Table ``intake_rejects``.
+
+    Returns
+    -------
+    DataFrame
+        ``table, column, rule, rows, mend``.
+    """
+    table = rejects.groupby(["table", "column", "rule", "mend"], as_index=False).agg(rows=("file_row", "nunique"))
+    return table.sort_values(["rows", "table", "column", "rule"], ascending=[False, True, True, True], ignore_index=True)[
+        ["table", "column", "rule", "rows", "mend"]]

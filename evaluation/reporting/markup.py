@@ -1,0 +1,312 @@
+"""The HTML of what a notebook shows: tables, figures, sentences and the headline block, from data made safe."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+from evaluation.reporting.text import (
+    NOT_AVAILABLE,
+    SIMULATED,
+    escape,
+    header_text,
+    is_missing,
+    value_text,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_COLUMNS = 30
+"""Columns of one table that are shown before it is cut."""
+
+MOST_ROWS = 200
+"""Rows of one table that are shown before it is cut."""
+
+CSS_PIXELS_PER_INCH = 96
+
+
+def caption_html(caption: str, label: str | None, identifier: str) -> str:
+    """Return the inside of a caption: a place for its number, the simulated label, the words."""
+    simulated = f'<strong class="simulated">{SIMULATED}.</strong> ' if label == "simulated" else ""
+    return f'<span class="item-number"></span>{simulated}<span id="{identifier}-caption">{escape(caption)}</span>'
+
+
+def column_decimals(values: pd.Series) -> int | None:
+    """Choose the digits of a column that nobody chose: enough for its largest value to be read.
+
+    Parameters
+    ----------
+    values : pandas.Series
+
+    Returns
+    -------
+    int or None
+        0 for whole numbers, 1 from 100 on, 2 from 1 on, 3 below; None for a column that is not numeric.
+    """
+    from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
+
+    if values.dtype == object:
+        known = values.dropna()
+        if known.empty or not all(isinstance(value, Real) and not isinstance(value, bool) for value in known):
+            return None
+        values = known.astype("float64") if any(not isinstance(value, Integral) for value in known) else known.astype("int64")
+    if is_bool_dtype(values.dtype) or not (is_float_dtype(values.dtype) or is_integer_dtype(values.dtype)):
+        return None
+    if is_integer_dtype(values.dtype):
+        return 0
+    known = values.dropna().abs()
+    known = known[known < float("inf")]
+    if known.empty or bool((known == known.round()).all()):
+        return 0
+    largest = float(known.max())
+    return 1 if largest >= 100 else 2 if largest >= 1 else 3
+
+
+def _cut_note(rows: int, columns: int, shown_rows: int, shown_columns: int, whole: str) -> str:
+    parts = []
+    if shown_rows < rows:
+        parts.append(f"the first {shown_rows:,} of {rows:,} rows")
+    if shown_columns < columns:
+        parts.append(f"the first {shown_columns} of {columns} columns")
+    return f"Shown: {' and '.join(parts)}. The whole is in {whole}." if parts else ""
+
+
+def table_html(
+    frame: pd.DataFrame,
+    *,
+    caption: str,
+    identifier: str,
+    label: str | None = None,
+    units: Mapping[str, str] | None = None,
+    decimals: Mapping[str, int] | None = None,
+    labels: Mapping[str, str] | None = None,
+    max_rows: int = MOST_ROWS,
+    whole: str = "the tables of this stage",
+    row_ids: Sequence[str] | None = None,
+) -> str:
+    """Return a table that can be read by eye, keyboard and screen reader.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame, shape (rows, columns)
+        Shown in its order, without its index. The first column heads each row.
+    caption : str
+        What the table shows.
+    identifier : str
+        Unique id of the table.
+    label : str, optional
+        Standing of the data; "simulated" is written into the caption.
+    units, decimals, labels : mapping, optional
+        By column name: unit for the header, digits after the point, header in plain words.
+    max_rows : int
+        Rows shown at most.
+    whole : str
+        Where the whole table is, for the sentence under a table that was cut.
+    row_ids : sequence of str, optional
+        An id for each row, so that a sentence can point to it.
+
+    Returns
+    -------
+    str
+        HTML: a region that scrolls, with the table in it, and notes below.
+    """
+    units, decimals, labels = units or {}, decimals or {}, labels or {}
+    columns = list(frame.columns[:MOST_COLUMNS])
+    shown = frame.iloc[:max_rows][columns]
+    digits = {column: decimals.get(column, column_decimals(frame[column])) for column in columns}
+    numeric = {column: column_decimals(frame[column]) is not None for column in columns}
+    cells = {
+        column: [escape(value_text(value, digits[column])) for value in shown[column].tolist()] for column in columns
+    }
+    head = "".join(
+        f'<th scope="col"{_number_class(numeric[column])}>'
+        f"{escape(header_text(column, labels.get(column), units.get(column)))}</th>"
+        for column in columns
+    )
+    body = []
+    for position in range(len(shown)):
+        row_id = f' id="{row_ids[position]}"' if row_ids is not None else ""
+        first, *rest = columns
+        line = f'<th scope="row"{_number_class(numeric[first])}>{cells[first][position]}</th>' + "".join(
+            f"<td{_number_class(numeric[column])}>{cells[column][position]}</td>" for column in rest
+        )
+        body.append(f"<tr{row_id}>{line}</tr>")
+    notes = [_cut_note(len(frame), len(frame.columns), len(shown), len(columns), whole)]
+    if len(frame) == 0:
+        notes.append("No rows.")
+    if any(NOT_AVAILABLE in column for column in cells.values()):
+        notes.append(f"{NOT_AVAILABLE} means not available.")
+    notes_html = "".join(f'<p class="note">{escape(note)}</p>' for note in notes if note)
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{identifier}-caption">'
+        f'<table id="{identifier}"><caption>{caption_html(caption, label, identifier)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{notes_html}"
+    )
+
+
+def _number_class(numeric: bool) -> str:
+    return ' class="num"' if numeric else ""
+
+
+def figure_html(
+    png: bytes,
+    data: pd.DataFrame,
+    *,
+    alt: str,
+    caption: str,
+    identifier: str,
+    size: tuple[float, float],
+    label: str | None = None,
+    data_file: str | None = None,
+    units: Mapping[str, str] | None = None,
+    decimals: Mapping[str, int] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> str:
+    """Return a figure with alternative text, caption and, folded below it, the numbers plotted.
+
+    Parameters
+    ----------
+    png : bytes
+        The drawing.
+    data : pandas.DataFrame
+        The numbers plotted.
+    alt, caption : str
+        What the figure says, for readers who cannot see it; what it shows, for all.
+    identifier : str
+        Unique id of the figure.
+    size : tuple of float
+        Width and height in inches.
+    label : str, optional
+        Standing of the data; "simulated" is written into the caption.
+    data_file : str, optional
+        File that holds all plotted numbers.
+    units, decimals, labels : mapping, optional
+        For the table of plotted numbers, as in :func:`table_html`.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    width, height = (round(inches * CSS_PIXELS_PER_INCH) for inches in size)
+    numbers = table_html(
+        data,
+        caption=f"Numbers plotted: {caption}",
+        identifier=f"{identifier}-numbers",
+        label=label,
+        units=units,
+        decimals=decimals,
+        labels=labels,
+        whole=data_file or "the frame plotted",
+    )
+    source = base64.b64encode(png).decode("ascii")
+    return (
+        f'<figure class="shown-figure" id="{identifier}">'
+        f"<figcaption>{caption_html(caption, label, identifier)}</figcaption>"
+        f'<img alt="{escape(alt)}" width="{width}" height="{height}" src="data:image/png;base64,{source}">'
+        f"</figure><details><summary>Numbers in this figure<span class=\"hidden\">: {escape(caption)}</span></summary>"
+        f"{numbers}</details>"
+    )
+
+
+def sentence_html(sentence: str, rows: Sequence[str], identifier: str) -> str:
+    """Return sentences as paragraphs and lists, with the result rows that their numbers come from.
+
+    Parameters
+    ----------
+    sentence : str
+        Plain text. A blank line begins a new paragraph; lines that begin with "- " make a list.
+    rows : sequence of str
+        Names of the result rows behind the numbers.
+    identifier : str
+        Unique id.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    blocks = []
+    for block in sentence.strip().split("\n\n"):
+        lines = [line.strip() for line in block.splitlines() if line.strip()]
+        if lines and all(line.startswith("- ") for line in lines):
+            items = "".join(f"<li>{escape(line[2:])}</li>" for line in lines)
+            blocks.append(f"<ul>{items}</ul>")
+        elif lines:
+            blocks.append(f"<p>{escape(' '.join(lines))}</p>")
+    if rows:
+        names = "; ".join(escape(row) for row in rows)
+        blocks.append(f'<p class="note">Numbers from: {names}.</p>')
+    return f'<div class="shown-text" id="{identifier}">{"".join(blocks)}</div>'
+
+
+def headline_html(headline: pd.DataFrame, titles: Mapping[str, str], identifier: str, label: str | None) -> str:
+    """Return the headline block: the verdict large, each item beside its name, the numbers one click away.
+
+    Parameters
+    ----------
+    headline : pandas.DataFrame
+        The table ``headline``, in its order: key, text, value, conf_low, conf_high, unit, source_table,
+        source_key.
+    titles : mapping
+        Item name in plain words by key; keys without one continue the item before them.
+    identifier : str
+        Unique id of the block.
+    label : str, optional
+        Standing of the data.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    records = headline.to_dict("records")
+    items: list[tuple[str, list[Mapping[str, Any]]]] = []
+    for row in records:
+        if row["key"] in titles or row["key"] == "verdict" or not items:
+            items.append((row["key"], []))
+        items[-1][1].append(row)
+    verdict = "".join(_verdict_html(rows, identifier) for key, rows in items if key == "verdict")
+    body = "".join(
+        f"<dt>{escape(titles.get(key, header_text(key)))}</dt><dd>{''.join(_sentence(row, identifier) for row in rows)}</dd>"
+        for key, rows in items
+        if key != "verdict"
+    )
+    numbers = table_html(
+        headline[["position", "key", "value", "conf_low", "conf_high", "unit", "source_table", "source_key"]],
+        caption="The rows behind the headline",
+        identifier=f"{identifier}-rows",
+        label=label,
+        decimals={"value": 3, "conf_low": 3, "conf_high": 3},
+        labels={"conf_low": "Interval from", "conf_high": "Interval to", "source_key": "Source row"},
+        row_ids=[f"{identifier}-row-{row['position']}" for row in records],
+    )
+    simulated = f'<p class="simulated">{SIMULATED}</p>' if label == "simulated" else ""
+    return (
+        f'<div class="headline" id="{identifier}">{simulated}{verdict}<dl>{body}</dl></div>'
+        f"<details><summary>Numbers behind the headline</summary>{numbers}</details>"
+    )
+
+
+def _verdict_html(rows: Sequence[Mapping[str, Any]], identifier: str) -> str:
+    """Return the verdict: its first sentence large, what is said with it below."""
+    first, stop, rest = rows[0]["text"].partition(". ")
+    more = f"<p>{escape(rest)}</p>" if rest else ""
+    said = more + "".join(_sentence(row, identifier) for row in rows[1:])
+    return f'<p class="verdict">{escape(first + stop.strip())}</p><div class="verdict-more">{said}</div>'
+
+
+def _sentence(row: Mapping[str, Any], identifier: str) -> str:
+    return f"<p>{escape(row['text'])}{_row_link(row, identifier)}</p>"
+
+
+def _row_link(row: Mapping[str, Any], identifier: str) -> str:
+    if is_missing(row["value"]):
+        return ""
+    return (
+        f' <a class="row-link" href="#{identifier}-row-{row["position"]}">row {row["position"]}'
+        f'<span class="hidden"> of the numbers behind the headline</span></a>'
+    )

@@ -1,0 +1,353 @@
+"""The only ways in which a notebook shows a result: figure, table, sentence, headline.
+
+Each writes one HTML output with a plain-text fallback and marks it, so that the reports know it as safe.
+Alternative text, captions and the plotted numbers are required arguments: a result without them is refused
+while the analyst is still looking at it, not when the report is made.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from evaluation.errors import ContractError
+from evaluation.reporting import markup
+from evaluation.reporting.text import SIMULATED, shorten, slug, spreadsheet_safe, visible, visible_lines
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Label = Literal["simulated", "published", "restricted"]
+LABELS = ("simulated", "published", "restricted")
+
+SHORTEST_ALT = 20
+"""Characters below which an alternative text cannot say what a figure shows."""
+
+SHORTEST_CAPTION = 8
+
+HEADLINE_COLUMNS = (
+    "position", "key", "text", "value", "conf_low", "conf_high", "unit", "source_table", "source_key",
+)  # fmt: skip
+
+_EMPTY_ALT = re.compile(r"^(an? )?(image|picture|figure|chart|graph|plot)\b[\s\d.:]*$|\.(png|jpe?g|svg)$", re.I)
+
+
+@dataclass
+class _Context:
+    stage: str | None = None
+    label: Label | None = None
+    figures: Path | None = None
+    used: set[str] = field(default_factory=set)
+
+    def identifier(self, kind: str, name: str | None, text: str) -> str:
+        """Return an id that no other result of this notebook has, and whose prefix no other stage has."""
+        stem = "-".join(part for part in (slug(self.stage or ""), kind, slug(name or text)) if part)
+        identifier, copy = stem, 1
+        while identifier in self.used:
+            copy += 1
+            identifier = f"{stem}-{copy}"
+        self.used.add(identifier)
+        return identifier
+
+
+class _Shown:
+    """What the kernel sends: HTML, plain text for where HTML is not read, and the mark of its kind."""
+
+    def __init__(self, kind: str, identifier: str, html: str, text: str):
+        self._data = {"text/html": html, "text/plain": text}
+        mark = {"kind": kind, "id": identifier, "stage": _context.stage, "label": _context.label}
+        self._metadata = {"evaluation": mark}
+
+    def __repr__(self) -> str:
+        return self._data["text/plain"]
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, str], dict[str, Any]]:
+        return self._data, self._metadata
+
+
+_context = _Context()
+
+
+def set_context(stage: str | None, label: Label | None, figures: Path | None) -> None:
+    """Say which stage is showing, what its data are, and where figures are kept beside the notebook.
+
+    Parameters
+    ----------
+    stage : str or None
+        Prefix of every id, so that ids stay unique when notebooks are joined.
+    label : {"simulated", "published", "restricted"} or None
+        Standing of the data. Simulated results carry words that say so.
+    figures : pathlib.Path or None
+        Folder for each figure's PNG and plotted numbers; made when first needed. None keeps nothing.
+
+    Raises
+    ------
+    ContractError
+        When the label is not one of the three.
+    """
+    global _context
+    if label is not None and label not in LABELS:
+        raise ContractError(f"the label {label!r} is not one of {', '.join(LABELS)}", where="set_context")
+    _context = _Context(stage, label, figures)
+
+
+def show_figure(
+    fig: Figure,
+    *,
+    alt: str,
+    caption: str,
+    data: pd.DataFrame,
+    name: str | None = None,
+    units: Mapping[str, str] | None = None,
+    decimals: Mapping[str, int] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> None:
+    """Show a figure with alternative text, caption and the numbers that it plots.
+
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+        From a figure function of this room.
+    alt : str
+        What the figure says, for readers who cannot see it: a sentence, not the caption again.
+    caption : str
+        What the figure shows.
+    data : pandas.DataFrame
+        The numbers plotted: shown folded under the figure, and written beside it as CSV.
+    name : str, optional
+        File name and id; otherwise made from the caption.
+    units, decimals, labels : mapping, optional
+        For the table of plotted numbers, by column.
+
+    Raises
+    ------
+    ContractError
+        When alternative text, caption or data are missing or too short to say anything.
+    """
+    from evaluation.reporting.palette import png_bytes
+
+    caption = _caption(caption, "figure")
+    where = f"figure {shorten(caption, 60)!r}"
+    alt = _alternative_text(alt, caption, where)
+    _check_frame(data, where, "data")
+    if len(data) == 0:
+        raise ContractError(
+            "data has no rows, so there is nothing that the figure could plot",
+            where=where,
+            mend="pass the frame that was plotted, or leave the figure out and say why with show_text",
+        )
+    identifier = _context.identifier("figure", name, caption)
+    png = png_bytes(fig, SIMULATED if _context.label == "simulated" else None)
+    data_file = _keep_beside(identifier, png, data)
+    html = markup.figure_html(
+        png,
+        data,
+        alt=alt,
+        caption=caption,
+        identifier=identifier,
+        size=_size(fig),
+        label=_context.label,
+        data_file=data_file,
+        units=units,
+        decimals=decimals,
+        labels=labels,
+    )
+    _close(fig)
+    _display("figure", identifier, html, f"{_plain_caption(caption)}\n{visible(alt)}")
+
+
+def show_table(
+    frame: pd.DataFrame,
+    *,
+    caption: str,
+    units: Mapping[str, str] | None = None,
+    decimals: Mapping[str, int] | None = None,
+    labels: Mapping[str, str] | None = None,
+    max_rows: int = markup.MOST_ROWS,
+    source: str | None = None,
+    name: str | None = None,
+) -> None:
+    """Show a table with its caption, units in the headers and a header for every row and column.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Shown in its order without its index; the first column heads each row.
+    caption : str
+        What the table shows.
+    units, decimals, labels : mapping, optional
+        By column name: unit, digits after the point, header in plain words.
+    max_rows : int
+        Rows shown at most; a sentence says where the whole is.
+    source : str, optional
+        The written table that holds the whole, named when rows are cut.
+    name : str, optional
+        Id; otherwise made from the caption.
+
+    Raises
+    ------
+    ContractError
+        When the caption is missing or too short, the frame has no columns or repeats one, or a unit, label or
+        number of decimals names a column that is not there.
+    """
+    caption = _caption(caption, "table")
+    where = f"table {shorten(caption, 60)!r}"
+    _check_frame(frame, where, "the frame")
+    for argument, mapping in (("units", units), ("decimals", decimals), ("labels", labels)):
+        unknown = [key for key in mapping or {} if key not in frame.columns]
+        if unknown:
+            raise ContractError(
+                f"{argument} names columns that are not shown: {', '.join(map(str, unknown))}",
+                where=where,
+                mend=f"use the frame's columns: {', '.join(map(str, frame.columns))}",
+            )
+    identifier = _context.identifier("table", name, caption)
+    whole = f"the table {source}" if source else "the tables of this stage"
+    html = markup.table_html(
+        frame,
+        caption=caption,
+        identifier=identifier,
+        label=_context.label,
+        units=units,
+        decimals=decimals,
+        labels=labels,
+        max_rows=max_rows,
+        whole=f"{whole} in the run folder",
+    )
+    plain = frame.head(20).to_string(index=False) if len(frame) else "No rows."
+    _display("table", identifier, html, f"{_plain_caption(caption)}\n{visible_lines(plain)}")
+
+
+def show_text(sentence: str, *, rows: Sequence[str] = ()) -> None:
+    """Show sentences that were built from result rows.
+
+    Parameters
+    ----------
+    sentence : str
+        Plain text: a blank line begins a new paragraph, lines that begin with "- " make a list.
+    rows : sequence of str
+        Names of the result rows behind the numbers, such as ``"estimates: B_referred"``.
+
+    Raises
+    ------
+    ContractError
+        When there is nothing to show.
+    """
+    if not isinstance(sentence, str) or not sentence.strip():
+        raise ContractError("there is no sentence to show", where="show_text")
+    identifier = _context.identifier("text", None, sentence)
+    html = markup.sentence_html(sentence, [str(row) for row in rows], identifier)
+    _display("text", identifier, html, visible_lines(sentence))
+
+
+def show_headline(headline: pd.DataFrame, *, titles: Mapping[str, str] | None = None) -> None:
+    """Show the headline block from the table ``headline``.
+
+    Parameters
+    ----------
+    headline : pandas.DataFrame
+        Columns of the data dictionary's table ``headline``, one row per sentence.
+    titles : mapping, optional
+        Item names in plain words by key; otherwise those of the headline block.
+
+    Raises
+    ------
+    ContractError
+        When columns or rows are missing.
+    """
+    from evaluation.reporting.headline import ITEM_TITLES
+
+    missing = [column for column in HEADLINE_COLUMNS if column not in getattr(headline, "columns", ())]
+    if missing or len(headline) == 0:
+        raise ContractError(
+            f"the headline table lacks {', '.join(missing) or 'rows'}",
+            where="headline",
+            mend="build it with the headline function of this study's kind",
+        )
+    identifier = _context.identifier("headline", None, "")
+    ordered = headline.sort_values("position", kind="stable")
+    html = markup.headline_html(ordered, titles or ITEM_TITLES, identifier, _context.label)
+    _display("headline", identifier, html, visible_lines("\n".join(ordered["text"])))
+
+
+def _display(kind: str, identifier: str, html: str, text: str) -> None:
+    from IPython.display import display
+
+    display(_Shown(kind, identifier, html, text))
+
+
+def _plain_caption(caption: str) -> str:
+    return f"{SIMULATED}. {visible(caption)}" if _context.label == "simulated" else visible(caption)
+
+
+def _caption(caption: object, kind: str) -> str:
+    if not isinstance(caption, str) or len(caption.strip()) < SHORTEST_CAPTION:
+        raise ContractError(
+            f"the caption {caption!r} does not say what the {kind} shows",
+            where=f"{kind} without caption",
+            mend=f"write a caption of at least {SHORTEST_CAPTION} characters",
+        )
+    return " ".join(caption.split())
+
+
+def _alternative_text(alt: object, caption: str, where: str) -> str:
+    mend = "write one or two sentences that say what a reader sees in the figure"
+    if not isinstance(alt, str) or len(alt.strip()) < SHORTEST_ALT:
+        raise ContractError(f"the alternative text {alt!r} is missing or too short", where=where, mend=mend)
+    alt = " ".join(alt.split())
+    if _EMPTY_ALT.search(alt) or alt.rstrip(".").lower() == caption.rstrip(".").lower():
+        raise ContractError(f"the alternative text {alt!r} does not say what is seen", where=where, mend=mend)
+    return alt
+
+
+def _check_frame(frame: Any, where: str, what: str) -> None:
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame) or len(frame.columns) == 0:
+        raise ContractError(
+            f"{what} must be a table with columns, not {type(frame).__name__}",
+            where=where,
+            mend="pass a pandas DataFrame; a Series becomes one with .reset_index()",
+        )
+    repeated = list(frame.columns[frame.columns.duplicated()])
+    if repeated or isinstance(frame.columns, pd.MultiIndex):
+        raise ContractError(
+            f"{what} needs one plain name for each column; repeated or nested: {repeated or list(frame.columns)}",
+            where=where,
+            mend="rename the columns",
+        )
+
+
+def _size(fig: Figure) -> tuple[float, float]:
+    from evaluation.reporting.palette import LABEL_STRIP_INCHES
+
+    width, height = fig.get_size_inches()
+    return float(width), float(height) + (LABEL_STRIP_INCHES if _context.label == "simulated" else 0.0)
+
+
+def _keep_beside(identifier: str, png: bytes, data: pd.DataFrame) -> str | None:
+    """Write the drawing and its numbers beside the notebook; return the name of the file of numbers."""
+    if _context.figures is None:
+        return None
+    prefix = slug(_context.stage or "")
+    stem = identifier.removeprefix(f"{prefix}-").removeprefix("figure-")
+    if _context.label == "simulated":
+        stem = f"simulated-{stem}"
+    _context.figures.mkdir(parents=True, exist_ok=True)
+    (_context.figures / f"{stem}.png").write_bytes(png)
+    safe = data.map(spreadsheet_safe)
+    safe.columns = [spreadsheet_safe(column) for column in data.columns]
+    safe.to_csv(_context.figures / f"{stem}.csv", index=False, lineterminator="\n", encoding="utf-8")
+    return f"figures/{stem}.csv"
+
+
+def _close(fig: Figure) -> None:
+    """Close a figure that was made through pyplot, which would otherwise show it a second time."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close(fig)

@@ -1,0 +1,233 @@
+"""The headline block of the trial: verdict, effect, and what else belongs beside it, in the registered order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from evaluation.impact.estimates import DAYS, POINTS
+from evaluation.impact.verdict import CHECKS, NOT_ESTIMATED
+from evaluation.reporting.headline import (
+    HeadlineRow,
+    headline_frame,
+    interval_text,
+    more_or_fewer,
+    reading_of_interval,
+)
+from evaluation.reporting.text import SIMULATED, is_missing, number_text
+from evaluation.reporting.trial_sentences import attrition_rating, money, one_row, so_what, usable, who
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evaluation.protocol.trial import TrialProtocol
+
+LABEL_SENTENCES = {
+    "simulated": f"{SIMULATED}: made from simulated pupils with a known effect.",
+    "published": "Made from published statistics.",
+    "restricted": "Restricted: made from pupils' records and not cleared for release.",
+}
+KIND_WORDS = {"formative": "Formative report", "interim": "Interim report", "final": "Final report"}
+OFFER, REFERRAL = "A", "B"
+NOT_THEIRS = " The effect above must not be read as theirs."
+NO_EFFECT_STAGES = "this formative run leaves out the stages that estimate effects"
+
+
+def trial_headline(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol, *, label: str) -> pd.DataFrame:
+    """Build the headline block from result rows.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        ``estimates, impact_diagnostics, cohort_flow, attrition, delivery_reach, costs_by_perspective, appraisal``. Those of
+        the stages that a formative run leaves out have no rows.
+    protocol : TrialProtocol
+        The registered protocol.
+    label : {"simulated", "published", "restricted"}
+        Standing of the data.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Table ``headline``. Where the verdict is "Cannot be estimated" no effect, and nothing worked out from one, is printed.
+    """
+    wording, reason = verdict_of(tables["impact_diagnostics"])
+    estimable = wording != NOT_ESTIMATED
+    appraisal = usable(tables["appraisal"], wording)
+    value = protocol.value_for_money
+    rows = [
+        HeadlineRow("label", f"{LABEL_SENTENCES[label]} {KIND_WORDS[protocol.report_kind]}."),
+        HeadlineRow("verdict", f"{wording}: {reason}" if not estimable else wording, source_table="impact_diagnostics", source_key="study, verdict"),
+        *(effects(tables["estimates"], tables["impact_diagnostics"], protocol) if estimable else _no_effect(reason)),
+        *who(tables["cohort_flow"], tables["delivery_reach"]),
+        HeadlineRow("greatest_need", f"The effect on severely absent pupils was not estimated in this run.{NOT_THEIRS if estimable else ''}"),
+        *money(appraisal, tables["costs_by_perspective"], value.perspective, value.denominator, protocol.report.break_even_scenario),
+        *(_how_sure(tables, protocol) if estimable else [HeadlineRow("how_sure", "No effect is stated, so there is none to be sure or unsure of.")]),
+        *so_what(wording, appraisal, protocol.report),
+        _provenance(protocol),
+    ]
+    return headline_frame(rows)
+
+
+def verdict_of(diagnostics: pd.DataFrame) -> tuple[str, str]:
+    """Return the verdict's fixed wording and its reason from table ``impact_diagnostics``."""
+    row = one_row(diagnostics, "impact_diagnostics", analysis="study", item="verdict")
+    if row is None:
+        return NOT_ESTIMATED, NO_EFFECT_STAGES
+    reason = one_row(diagnostics, "impact_diagnostics", analysis="study", item="verdict_reason")
+    return str(row["text"]), str(reason["text"]) if reason is not None else "no reason was recorded"
+
+
+def lead_estimand(diagnostics: pd.DataFrame) -> str:
+    """Return the estimand that leads by the registered rule: "A", the offer, or "B", referred pupils."""
+    row = one_row(diagnostics, "impact_diagnostics", analysis="study", item="lead_estimand")
+    return OFFER if row is not None and row["value"] == 1.0 else REFERRAL
+
+
+def leading_rows(estimates: pd.DataFrame, *, level: str, estimand: str) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """Return the leading estimate of a level in days and in points, or None."""
+    leading = estimates.loc[estimates["headline"].astype(bool)]
+    days, points = (one_row(leading, "estimates", level=level, estimand=estimand, scale=scale) for scale in (DAYS, POINTS))
+    return None if days is None or points is None else (days, points)
+
+
+def effects(estimates: pd.DataFrame, diagnostics: pd.DataFrame, protocol: TrialProtocol) -> list[HeadlineRow]:
+    """Return the effect on referred pupils, on all eligible and on those who started, and what would have happened anyway.
+
+    Parameters
+    ----------
+    estimates, diagnostics : pandas.DataFrame
+        Tables ``estimates`` and ``impact_diagnostics``.
+    protocol : TrialProtocol
+        Gives the length of the measured window.
+    """
+    lead = lead_estimand(diagnostics)
+    window = f"the {protocol.cohort.measured_length} half-terms measured"
+    referred = leading_rows(estimates, level="referred", estimand=lead)
+    rows = []
+    if referred is None:
+        rows.append(HeadlineRow("effect", "The effect on pupils referred was not estimated in this run."))
+    else:
+        days, points = referred
+        reading = reading_of_interval(days["conf_low"], days["conf_high"], "days")
+        rows.append(_effect_row(
+            "effect", days,
+            f"Pupils referred attended {more_or_fewer(days['estimate'])} days per pupil over {window} than similar pupils with usual "
+            f"support ({_interval(days)}; {number_text(points['estimate'], 1)} percentage points of sessions).{' ' if reading else ''}{reading}",
+        ))  # fmt: skip
+        said = one_row(diagnostics, "impact_diagnostics", analysis="study", item="lead_estimand")
+        if said is not None:
+            rows.append(HeadlineRow("effect_lead", f"By the registered rule, {said['text']}."))
+    for key, level, estimand, words in (
+        ("effect_eligible", "eligible", OFFER, "All eligible pupils in schools with mentors, referred or not"),
+        ("effect_started", "started", REFERRAL, "Pupils who started (worked out from the effect on referred pupils, whose bias it inherits)"),
+    ):
+        found = leading_rows(estimates, level=level, estimand=estimand)
+        if found is not None:
+            days, points = found
+            text = f"{words}: {more_or_fewer(days['estimate'])} days per pupil ({_interval(days)}; {number_text(points['estimate'], 1)} points)."
+            rows.append(_effect_row(key, days, text))
+    return [*rows, *_counterfactual(referred, diagnostics, lead)]
+
+
+def _effect_row(key: str, days: Mapping[str, Any], text: str) -> HeadlineRow:
+    return HeadlineRow(key, text, days["estimate"], days["conf_low"], days["conf_high"], DAYS, "estimates", days["estimate_id"])
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    return interval_text(row["conf_low"], row["conf_high"], row["conf_level"])
+
+
+def _counterfactual(referred: tuple[Mapping[str, Any], Mapping[str, Any]] | None, diagnostics: pd.DataFrame, lead: str) -> list[HeadlineRow]:
+    if referred is None:
+        return []
+    analysis = _analysis(referred[0])
+    theirs = one_row(diagnostics, "impact_diagnostics", analysis=analysis, item="change_treated")
+    others = one_row(diagnostics, "impact_diagnostics", analysis=analysis, item="change_comparison")
+    if theirs is None or others is None:
+        return []
+    whose = "pupils referred" if lead == REFERRAL else "all eligible pupils in schools with mentors"
+    return [HeadlineRow(
+        "counterfactual",
+        f"The attendance of {whose} {_moved(theirs['value'])}; that of similar pupils {_moved(others['value'])}. The first number alone is no "
+        "effect.",
+        others["value"], unit="percentage points of sessions attended", source_table="impact_diagnostics",
+        source_key=f"{analysis}, change_comparison",
+    )]  # fmt: skip
+
+
+def _moved(points: float) -> str:
+    return f"{'fell' if points < 0 else 'rose'} by {number_text(abs(points), 1)} points"
+
+
+def _analysis(row: Mapping[str, Any]) -> str:
+    """Return the name under which the diagnostics of an estimate stand."""
+    return str(row["estimate_id"]).removesuffix("_points").removesuffix("_days")
+
+
+def _no_effect(reason: str) -> list[HeadlineRow]:
+    return [HeadlineRow("effect", f"No effect is stated: {reason}.")]
+
+
+def _how_sure(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol) -> list[HeadlineRow]:
+    diagnostics = tables["impact_diagnostics"]
+    found = leading_rows(tables["estimates"], level="referred", estimand=lead_estimand(diagnostics))
+    rows = [attrition_rating(tables["attrition"], protocol.report)]
+    if found is not None:
+        analysis = _analysis(found[0])
+        days = one_row(diagnostics, "impact_diagnostics", analysis=analysis, item="smallest_detectable_days")
+        if days is not None and not is_missing(days["value"]):
+            rows.append(HeadlineRow(
+                "how_sure_detectable",
+                f"The smallest effect that the study could detect is {number_text(days['value'], 1)} days per pupil referred ({days['text']}).",
+                days["value"], unit=DAYS, source_table="impact_diagnostics", source_key=f"{analysis}, smallest_detectable_days",
+            ))  # fmt: skip
+    return [*rows, HeadlineRow("how_sure_threat", f"Largest threat: {largest_threat(diagnostics)}.")]
+
+
+def largest_threat(diagnostics: pd.DataFrame) -> str:
+    """Return the largest threat by rule: the first registered check that failed, else what the leading estimand assumes."""
+    for name, said in CHECKS.items():
+        row = one_row(diagnostics, "impact_diagnostics", analysis="study", item=f"check_{name}")
+        if row is not None and row["value"] != 1.0:
+            return f"a registered check failed, for it does not hold that {said}"
+    if lead_estimand(diagnostics) == REFERRAL:
+        return "pupils may have been chosen for reasons that the registers do not hold"
+    return "mentoring may have touched eligible pupils who were not referred"
+
+
+def truth_sentence(truth: pd.DataFrame, estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> str:
+    """Set the leading estimate beside the true effect, which only simulated data have.
+
+    Parameters
+    ----------
+    truth, estimates, diagnostics : pandas.DataFrame
+        Tables ``truth_comparison``, ``estimates`` and ``impact_diagnostics``.
+
+    Returns
+    -------
+    str
+        That there is no truth to compare with, when there is none.
+    """
+    found = leading_rows(estimates, level="referred", estimand=lead_estimand(diagnostics))
+    row = None if found is None else one_row(truth, "truth_comparison", estimate_id=found[0]["estimate_id"])
+    if row is None:
+        return "There is no truth to compare with."
+    holds = "holds" if bool(row["covered"]) else "does not hold"
+    return (
+        f"The true effect on pupils referred, known because the data are simulated, is {number_text(row['truth'], 1)} days. The estimate is "
+        f"{number_text(row['estimate'], 1)} days; its interval ({number_text(row['conf_low'], 1)} to {number_text(row['conf_high'], 1)}) "
+        f"{holds} the truth. One run proves little either way: a method is judged over many."
+    )
+
+
+def _provenance(protocol: TrialProtocol) -> HeadlineRow:
+    changes = protocol.amendments
+    seen = sum(change.outcomes_seen for change in changes)
+    periods = protocol.value_for_money.study_periods
+    amended = "no changes since registration" if not changes else f"{len(changes)} changes since registration, {seen} of them after outcomes were seen"
+    return HeadlineRow(
+        "provenance",
+        f"Study {protocol.study}, protocol version {protocol.protocol_version}, registered on {protocol.registered_on:%d %B %Y}, {amended}; data to the "
+        f"end of {periods[-1]}. The run and the protocol's digest stand under \"About this report\".",
+    )

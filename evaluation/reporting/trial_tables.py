@@ -1,0 +1,113 @@
+"""Small tables of the trial's report, put together from result tables for the reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluation.impact.estimates import BEFORE_AFTER, DAYS, POINTS
+from evaluation.impact.verdict import CHECKS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVELS = {"eligible": "All eligible pupils", "referred": "Pupils referred", "started": "Pupils who started"}
+DESIGNS = {"within_area": "within areas", "between_areas": "between areas"}
+
+
+def leading_effects(estimates: pd.DataFrame) -> pd.DataFrame:
+    """Return the leading effects by level, in days and in points.
+
+    Parameters
+    ----------
+    estimates : pandas.DataFrame
+        Table ``estimates``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``pupils, method, days, days_low, days_high, points, points_low, points_high``; of no rows when none leads.
+    """
+    leading = estimates.loc[estimates["headline"].astype(bool)].copy()
+    leading["pupils"] = leading["level"].map(LEVELS)
+    leading["method"] = _sentence_case(leading["method"])
+    leading["order"] = leading["level"].map({level: place for place, level in enumerate(("referred", "eligible", "started"))})
+    keys = ["order", "pupils", "method"]
+    parts = []
+    for scale, name in ((DAYS, "days"), (POINTS, "points")):
+        part = leading.loc[leading["scale"].eq(scale)].set_index(keys)[["estimate", "conf_low", "conf_high"]]
+        parts.append(part.set_axis([name, f"{name}_low", f"{name}_high"], axis=1))
+    return parts[0].join(parts[1]).reset_index().sort_values(["order", "method"], ignore_index=True).drop(columns="order")
+
+
+def side_by_side(estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> pd.DataFrame:
+    """Return every answer to the same question: all methods and designs on referred pupils, and the before-and-after figure.
+
+    Parameters
+    ----------
+    estimates, diagnostics : pandas.DataFrame
+        Tables ``estimates`` and ``impact_diagnostics``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``method, design, primary, points, conf_low, conf_high``. The before-and-after figure, labelled as no effect, has no interval.
+    """
+    import pandas as pd
+
+    rows = estimates.loc[estimates["scale"].eq(POINTS) & estimates["level"].eq("referred")]
+    table = pd.DataFrame({
+        "method": _sentence_case(rows["method"]), "design": rows["design"].map(DESIGNS), "primary": rows["headline"].astype(bool), "points": rows["estimate"],
+        "conf_low": rows["conf_low"], "conf_high": rows["conf_high"],
+    })  # fmt: skip
+    leading = rows.loc[rows["headline"].astype(bool) & rows["estimand"].eq("B"), "estimate_id"].str.removesuffix("_points")
+    change = diagnostics.loc[diagnostics["item"].eq("change_treated") & diagnostics["analysis"].isin(leading)]
+    before = pd.DataFrame({
+        "method": [BEFORE_AFTER.capitalize()] * len(change), "design": ["none"] * len(change), "primary": [False] * len(change), "points": change["value"],
+        "conf_low": [float("nan")] * len(change), "conf_high": [float("nan")] * len(change),
+    })  # fmt: skip
+    order = table.sort_values(["primary", "design", "method"], ascending=[False, False, True])
+    return pd.concat([part for part in (order, before) if len(part)] or [table], ignore_index=True)
+
+
+def costs_by_view(costs: pd.DataFrame) -> pd.DataFrame:
+    """Return total cost and cost per pupil by whose costs are counted.
+
+    Parameters
+    ----------
+    costs : pandas.DataFrame
+        Table ``costs_by_perspective``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``view, amount, per_pupil_eligible, per_pupil_referred, per_pupil_started``.
+    """
+    totals = costs.loc[costs["breakdown"].eq("total")]
+    table = totals.assign(view=_sentence_case(totals["perspective"].str.replace("_", " ")))
+    return table[["view", "amount", "per_pupil_eligible", "per_pupil_referred", "per_pupil_started"]]
+
+
+def _sentence_case(words: pd.Series) -> pd.Series:
+    return words.str[:1].str.upper() + words.str[1:]
+
+
+def registered_checks(diagnostics: pd.DataFrame) -> pd.DataFrame:
+    """Return the registered checks: what must hold before an improvement is called secure, and whether it does.
+
+    Parameters
+    ----------
+    diagnostics : pandas.DataFrame
+        Table ``impact_diagnostics``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``check, passed``.
+    """
+    import pandas as pd
+
+    lines = []
+    for name, said in CHECKS.items():
+        row = diagnostics.loc[diagnostics["analysis"].eq("study") & diagnostics["item"].eq(f"check_{name}")]
+        lines += [(said[:1].upper() + said[1:], bool(value == 1.0)) for value in row["value"]]
+    return pd.DataFrame(lines, columns=["check", "passed"])

@@ -1,0 +1,225 @@
+"""What the programme cost, to whom, and for each pupil offered, referred or started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from evaluation.errors import ContractError, DataError, UnidentifiedError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PERSPECTIVES = ("funder", "public_sector", "society")
+DENOMINATORS = ("eligible", "referred", "started")
+BREAKDOWNS = ("payer", "kind", "category")
+NEEDED = ("item", "category", "kind", "payer", "period", "amount", "price_year")
+CURRENCY = "GBP"
+
+
+def check_costs(costs: pd.DataFrame, *, study_periods: Sequence[str]) -> pd.DataFrame:
+    """Hold a list of costs against the rules that make its rows addable.
+
+    Parameters
+    ----------
+    costs : DataFrame
+        One row a cost, with ``item, category, kind, payer, period, amount, price_year`` and, where they are
+        recorded, ``currency`` (GBP when absent), ``credit`` (a refund or grant that lowers the cost; a negative
+        amount must carry it) and ``vat`` (VAT on top of ``amount``, in the same money).
+    study_periods : sequence of str
+        Academic years whose costs belong to the study.
+
+    Returns
+    -------
+    DataFrame
+        A copy with ``currency``, ``credit`` and ``vat`` filled in, in the given order.
+
+    Raises
+    ------
+    ContractError
+        A column that every cost needs is absent.
+    DataError
+        Names the first row that has no amount, a negative amount without the credit flag, a currency other than
+        GBP, a period outside the study, or no price year.
+    """
+    absent = [name for name in NEEDED if name not in costs.columns]
+    if absent:
+        raise ContractError(f"the costs lack {', '.join(f'`{name}`' for name in absent)}", where="costs",
+                            mend="supply the column, or name it as the data dictionary does")
+    checked = costs.copy()
+    if "currency" not in checked:
+        checked["currency"] = CURRENCY
+    checked["credit"] = checked["credit"].fillna(False).astype(bool) if "credit" in checked else False
+    checked["vat"] = checked["vat"].fillna(0.0).astype(float) if "vat" in checked else 0.0
+    checked["amount"] = checked["amount"].astype(float)
+    periods = list(study_periods)
+    unsigned = ~checked["credit"] & ((checked["amount"] < 0) | (checked["vat"] < 0))
+    rules = (
+        ("amount", checked["amount"].isna(), "there is no amount", "give the amount, or leave the row out with a note"),
+        ("amount", unsigned, "a cost below zero without the credit flag",
+         "set `credit` to true if it is a refund or grant, or correct the sign"),
+        ("currency", checked["currency"].ne(CURRENCY), f"costs are added in {CURRENCY} only",
+         f"convert the amount to {CURRENCY} and say at which rate"),
+        ("period", ~checked["period"].isin(periods), f"the period is not one of the study's: {', '.join(periods)}",
+         "correct the period, or add it to `study_periods` in the params file"),
+        ("price_year", checked["price_year"].isna(), "there is no price year, so the amount cannot be put beside others",
+         "give the price year in which the amount was recorded"),
+    )
+    for column, broken, said, mend in rules:
+        if broken.any():
+            _refuse(checked, column, broken, said, mend)
+    return checked
+
+
+def _refuse(costs: pd.DataFrame, column: str, broken: pd.Series, said: str, mend: str) -> None:
+    position = int(broken.to_numpy().argmax())
+    row = costs.iloc[position]
+    name = f"row {position + 1} ({row['cost_id']}, {row['item']})" if "cost_id" in costs else f"row {position + 1} ({row['item']})"
+    count = int(broken.sum())
+    others = f"; {count} rows break this rule" if count > 1 else ""
+    value = "" if column == "price_year" or row[column] != row[column] else f" (value {row[column]!r:.40})"
+    raise DataError(f"{said}{value}{others}", where=f"costs, {name}, column `{column}`", mend=mend)
+
+
+def to_price_base(costs: pd.DataFrame, price_base: str, deflators: Mapping[str, float] | None) -> pd.DataFrame:
+    """State every amount in the prices of one year: amount x index(price base) / index(price year).
+
+    Parameters
+    ----------
+    costs : DataFrame
+        As :func:`check_costs` returns it.
+    price_base : str
+        The year whose prices are used.
+    deflators : mapping of str to float, or None
+        A published price index by year. None when every cost is in the price base already.
+
+    Returns
+    -------
+    DataFrame
+        A copy with ``amount`` and ``vat`` in the price base.
+
+    Raises
+    ------
+    DataError
+        Names the first row whose price year differs from the base and has no index. No index is ever guessed.
+    """
+    years = costs["price_year"].astype(str)
+    other = years.ne(price_base)
+    if not other.any():
+        return costs.copy()
+    index = dict(deflators or {})
+    unknown = other & (~years.isin(index) | (price_base not in index))
+    if unknown.any():
+        _refuse(costs.assign(price_year=years), "price_year", unknown,
+                f"its price year is {years[unknown].iloc[0]}, the study's price base is {price_base}, and `deflators` lacks one of them",
+                "supply a published price index for both years as `deflators`, or choose another `price_base`")
+    factor = years.map(lambda year: 1.0 if year == price_base else index[price_base] / index[year])
+    return costs.assign(amount=costs["amount"] * factor, vat=costs["vat"] * factor)
+
+
+def pupil_counts(cohort: pd.DataFrame, reach: pd.DataFrame) -> dict[str, int]:
+    """Count the pupils of each denominator, each pupil once over the whole study.
+
+    Parameters
+    ----------
+    cohort : DataFrame
+        The cohort, one row per stack and pupil, with ``pupil_id, mentor_school, eligible``.
+    reach : DataFrame
+        Table ``delivery_reach``; its programme row gives pupils referred and started.
+
+    Returns
+    -------
+    dict
+        ``eligible`` (pupils offered: they met the rule in a school with mentors), ``eligible_referred`` (those of them
+        ever referred), ``referred``, ``started``.
+    """
+    offered = cohort.loc[cohort["mentor_school"].astype(bool) & cohort["eligible"].astype(bool), "pupil_id"].nunique()
+    programme = reach.loc[reach["level"].eq("programme")]
+    if len(programme) != 1:
+        raise ContractError(f"{len(programme)} programme rows where one is needed", where="table `delivery_reach`",
+                            mend="write one row with `level` = programme")
+    return {"eligible": int(offered), **{name: int(programme[name].iloc[0]) for name in ("eligible_referred", "referred", "started")}}
+
+
+def costs_by_perspective(
+    costs: pd.DataFrame, pupils: Mapping[str, int], *, payers: Mapping[str, Sequence[str]], vat_counted_in: Sequence[str],
+    study_periods: Sequence[str], price_base: str, deflators: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    """Add up costs for the funder, the public sector and society, in total and by payer, kind and category.
+
+    A cost counts in a perspective when its payer does. VAT, where it is recorded, is a cost of the perspectives
+    named (the Exchequer's) and never of society, to which it is a transfer. Each pupil is served once, so cost
+    per pupil is the whole cost over all pupils, never a share of it per year. The cohort need not span the whole
+    programme, so cost per pupil eligible is cost per pupil referred times the share of eligible pupils who were
+    referred: the cost of the pupils over whom an effect on the eligible is estimated.
+
+    Parameters
+    ----------
+    costs : DataFrame
+        See :func:`check_costs`.
+    pupils : mapping
+        ``eligible, eligible_referred, referred, started``; see :func:`pupil_counts`.
+    payers : mapping
+        Payers by perspective.
+    vat_counted_in : sequence of str
+        Perspectives in which recorded VAT is a cost.
+    study_periods, price_base, deflators
+        See :func:`check_costs` and :func:`to_price_base`.
+
+    Returns
+    -------
+    DataFrame
+        ``perspective, breakdown, group, amount`` (GBP in the price base, VAT in it where the perspective counts
+        VAT), ``of_which_vat``, ``share`` of the perspective's total, ``per_pupil_eligible``,
+        ``per_pupil_referred``, ``per_pupil_started``, the three counts of pupils, and ``price_base``.
+
+    Raises
+    ------
+    DataError
+        A cost that breaks a rule (see :func:`check_costs`), or whose payer no perspective counts.
+    ContractError
+        VAT counted for society, which would count a transfer as a cost.
+    UnidentifiedError
+        There is no pupil to divide by.
+    """
+    import pandas as pd
+
+    if "society" in vat_counted_in:
+        raise ContractError("VAT is a transfer, not a cost to society", where="value_for_money.vat_counted_in",
+                            mend="leave `society` out of `vat_counted_in`")
+    rows = to_price_base(check_costs(costs, study_periods=study_periods), price_base, deflators)
+    stranger = ~rows["payer"].isin(list(payers["society"]))
+    if stranger.any():
+        _refuse(rows, "payer", stranger, "no perspective counts this payer", "add the payer to `payers`, or correct it")
+    empty = [name for name in DENOMINATORS if pupils[name] <= 0]
+    if empty:
+        raise UnidentifiedError(f"no pupils {' or '.join(empty)}, so there is no cost per pupil", where="costs per pupil",
+                                mend="check the cohort's eligibility rule and the referrals supplied")
+    sums = [_sums(rows, perspective, payers[perspective], perspective in vat_counted_in) for perspective in PERSPECTIVES]
+    table = pd.concat(sums, ignore_index=True)
+    totals = table.loc[table["breakdown"].eq("total")].set_index("perspective")["amount"]
+    total = table["perspective"].map(totals)
+    table["share"] = (table["amount"] / total).where(total != 0)
+    for name in DENOMINATORS:
+        borne = table["amount"] * (pupils["eligible_referred"] / pupils["referred"] if name == "eligible" else 1.0)
+        table[f"per_pupil_{name}"] = borne / pupils[name]
+        table[f"pupils_{name}"] = int(pupils[name])
+    table["price_base"] = price_base
+    order = ["perspective", "breakdown", "group", "amount", "of_which_vat", "share", *(f"per_pupil_{n}" for n in DENOMINATORS),
+             *(f"pupils_{n}" for n in DENOMINATORS), "price_base"]
+    return table[order].sort_values(["perspective", "breakdown", "group"], ignore_index=True)
+
+
+def _sums(rows: pd.DataFrame, perspective: str, payers: Sequence[str], with_vat: bool) -> pd.DataFrame:
+    """One perspective's costs in total and by each breakdown."""
+    import pandas as pd
+
+    own = rows.loc[rows["payer"].isin(list(payers))]
+    vat = own["vat"] if with_vat else own["vat"] * 0.0
+    own = own.assign(of_which_vat=vat, amount=own["amount"] + vat)
+    total = pd.DataFrame({"group": ["all"], "amount": [own["amount"].sum()], "of_which_vat": [own["of_which_vat"].sum()]})
+    parts = [total.assign(breakdown="total")]
+    for breakdown in BREAKDOWNS:
+        sums = own.groupby(own[breakdown].rename("group"))[["amount", "of_which_vat"]].sum().reset_index()
+        parts.append(sums.assign(breakdown=breakdown))
+    return pd.concat(parts, ignore_index=True).assign(perspective=perspective)

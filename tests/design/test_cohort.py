@@ -1,0 +1,206 @@
+"""The cohort by hand: who enters, when, what is measured, who is left out and why; flow, attrition and refusals."""
+
+import pandas as pd
+import pytest
+
+from evaluation.design import attrition, build_cohort, cohort_flow, season_matched_windows
+from evaluation.design.cohort import FEW_BASELINE, FEW_FOLLOWUP, LEFT, REFERRED_LATER, STRATUM_LEFT_OUT, YEAR_11_OVER
+from evaluation.errors import DataError, UnidentifiedError
+from small_trial import drawn_trial, panel_of, referrals_of, school_list, section
+
+WINDOWS = season_matched_windows()
+SCHOOLS = school_list(X={"M1": 6, "M2": 6, "C1": None, "C2": None})
+QUIET = [2] * 18
+
+
+def spikes(*at: int, size=12) -> list:
+    return [size if half_term in at else 2 for half_term in range(1, 19)]
+
+
+def build(pupils, referrals=referrals_of(), schools=SCHOOLS, **changes):
+    panel, enrolments = panel_of(pupils, schools)
+    rules = section("cohort", minimum_schools_per_arm=2, **changes)
+    return build_cohort(panel, enrolments, schools, referrals, rules=rules, windows=WINDOWS), rules
+
+
+def pair(**more):
+    """One pupil who enters in stack 8 in either arm, so that neither is empty, and the pupils under test."""
+    return {"m": {"school": "M1", "absent": spikes(8)}, "c": {"school": "C1", "absent": spikes(8)}, **more}
+
+
+def row(cohort, pupil, stack):
+    found = cohort.frame.query("pupil_id == @pupil and stack == @stack")
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_what_is_measured():
+    absent = [3, 6, 9, 50, 50, 2, 2, 12, 50, 3, 1, 2] + QUIET[:6]
+    cohort, _ = build(pair(p={"school": "M1", "absent": absent}), referrals_of(("p", "M1", 9, True)))
+    entered = row(cohort, "p", 8)
+    # Baseline: half-terms 4 to 6; follow-up: 10 to 12; 60 possible sessions each.
+    assert (entered["baseline_absent"], entered["baseline_possible"]) == (102, 180)
+    assert (entered["followup_absent"], entered["followup_possible"]) == (6, 180)
+    assert entered["change"] == pytest.approx(100 * (6 - 102) / 180)
+    assert entered["window_absence_rate"] == pytest.approx(20.0)
+    assert entered["referred"] and entered["started"] and entered["mentor_school"] and entered["analysed"]
+    # It met the rule in half-term 5 already, the window before the area opened in 6: this is a later entry.
+    assert entered["entry"] == "later" and row(cohort, "p", 5)["entry"] == "first"
+    times = cohort.trajectories.query("pupil_id == 'p' and stack == 8").set_index("event_time")
+    assert times.loc[-4, "absent"] == 50 and times.loc[4, "absent"] == 2 and times.loc[0, "role"] == "eligibility window"
+
+
+def test_ten_per_cent_counts_and_a_session_less_does_not():
+    cohort, _ = build(pair(at={"school": "M1", "absent": spikes(9, size=6)}, below={"school": "M1", "absent": spikes(9, size=5)}))
+    assert set(cohort.frame["pupil_id"]) == {"m", "c", "at"}
+    severe, _ = build({"m": {"school": "M1", "absent": spikes(8, size=30)}, "c": {"school": "C1", "absent": spikes(8, size=30)},
+                       "below": {"school": "M1", "absent": spikes(8, size=29)}}, eligibility="severe_absence")
+    assert set(severe.frame["pupil_id"]) == {"m", "c"}
+
+
+def test_nobody_enters_before_the_area_opened_and_the_first_window_counts_once():
+    cohort, _ = build(pair(p={"school": "C2", "absent": spikes(7, 9, 11)}, q={"school": "M2", "absent": spikes(4, 10)}))
+    entries = cohort.frame.query("pupil_id == 'p'").set_index("stack")["entry"].to_dict()
+    assert entries == {7: "first", 9: "later", 11: "later"}
+    assert cohort.frame.query("pupil_id == 'q'")["stack"].tolist() == [10]
+
+
+def test_a_school_that_joins_later_is_nobodys_comparison_before():
+    schools = school_list(X={"M1": 6, "M2": 12, "C1": None, "C2": None})
+    cohort, _ = build(pair(p={"school": "M2", "absent": spikes(8, 12)}), schools=schools)
+    assert cohort.frame.query("pupil_id == 'p'")[["stack", "entry", "mentor_school"]].values.tolist() == [[12, "later", True]]
+
+
+def test_areas_without_mentors_open_by_the_protocol():
+    schools = school_list(X={"M1": 6, "M2": 6, "C1": None}, Y={"C2": None})
+    pupils = pair(p={"school": "C2", "absent": spikes(8, 10)})
+    assert build(pupils, schools=schools, opening_without_mentors=11)[0].frame.query("pupil_id == 'p'")["stack"].tolist() == [10]
+    assert "p" not in set(build(pupils, schools=schools, opening_without_mentors=None)[0].frame["pupil_id"])
+    between = build(pupils, schools=schools, opening_without_mentors=7)[0].frame
+    assert between.set_index("pupil_id")["between_pool"].to_dict() == {"p": True, "m": False, "c": False}
+
+
+def test_consent_is_no_rule_and_time_zero_is_the_referral():
+    cohort, _ = build(pair(), referrals_of(("m", "M1", 9, False)))
+    entered = row(cohort, "m", 8)
+    assert entered["referred"] and not entered["started"]
+    assert not row(build(pair(), referrals_of(("m", "M1", 10, True)))[0], "m", 8)["referred"]
+
+
+def test_too_few_sessions_before_excludes_and_after_is_attrition():
+    few_before, few_after = spikes(8), spikes(8)
+    few_before[3:6] = [(1, 7), (1, 6), (1, 6)]
+    few_after[9:12] = [(1, 7), (1, 6), (1, 6)]
+    enough = spikes(8)
+    enough[3:6] = [(1, 7), (1, 7), (1, 6)]
+    gone = spikes(8)[:9]
+    cohort, _ = build(pair(b={"school": "M1", "absent": few_before}, a={"school": "M1", "absent": few_after}, e={"school": "M1", "absent": enough},
+                           g={"school": "C1", "absent": gone}))
+    reasons = cohort.frame.query("stack == 8").set_index("pupil_id")
+    assert reasons.loc["b", "exclusion"] == FEW_BASELINE and not reasons.loc["b", "attrition"]
+    assert reasons.loc["a", "exclusion"] == FEW_FOLLOWUP and reasons.loc["a", "attrition"]
+    assert reasons.loc["g", "exclusion"] == LEFT and reasons.loc["g", "attrition"]
+    assert reasons.loc["e", "analysed"]
+
+
+def test_year_11s_last_half_term_is_dropped_from_both_ends_and_both_arms():
+    absent = list(range(1, 19))
+    absent[7] = 12
+    cohort, _ = build({"m": {"school": "M1", "year_group": 10, "absent": absent}, "c": {"school": "C1", "year_group": 10, "absent": absent},
+                       "late": {"school": "C1", "year_group": 10, "absent": spikes(11)}})
+    for pupil in ("m", "c"):
+        entered = row(cohort, pupil, 8)
+        assert entered["stratum"] == "year_11_followup" and entered["half_terms_measured"] == 2
+        assert (entered["baseline_absent"], entered["followup_absent"]) == (4 + 5, 10 + 11)
+        times = cohort.trajectories.query("pupil_id == @pupil and stack == 8").set_index("event_time")
+        assert times.loc[-2, "possible"] == 0 and times.loc[4, "possible"] == 0 and pd.isna(times.loc[4, "rate"])
+    assert row(cohort, "late", 11)["exclusion"] == YEAR_11_OVER
+
+
+def test_year_6_at_baseline_is_its_own_stratum_and_left_out_of_secondary_registers():
+    young = {"school": "M1", "year_group": 6, "absent": [None] * 6 + spikes(9)[6:]}
+    cohort, _ = build(pair(y=young))
+    assert (row(cohort, "y", 9)["stratum"], row(cohort, "y", 9)["exclusion"]) == ("year_6_baseline", STRATUM_LEFT_OUT)
+    assert row(build(pair(y=young), excluded_strata=[])[0], "y", 9)["analysed"]
+
+
+def test_school_is_frozen_at_entry_and_movers_are_counted():
+    cohort, rules = build(pair(p={"school": {1: "M1", 11: "C2"}, "absent": spikes(8)}))
+    assert row(cohort, "p", 8)["school_id"] == "M1" and row(cohort, "p", 8)["moved_school"]
+    assert attrition(cohort).query("not lost").set_index("group")["pupils"].to_dict() == {"referred pupils": 0, "schools with mentors": 1, "comparison schools": 0}
+
+
+def test_a_comparison_pupil_who_is_referred_in_the_measured_half_terms_is_left_out():
+    moved = {"school": {1: "C1", 9: "M2"}, "absent": spikes(8)}
+    cohort, _ = build(pair(p=moved), referrals_of(("p", "M2", 10, True)))
+    assert row(cohort, "p", 8)["exclusion"] == REFERRED_LATER
+
+
+def test_flow_adds_up_and_counts_referred_pupils_who_fail_the_rule():
+    trial = drawn_trial(3, pupils_per_school=40)
+    extra = referrals_of(*[(p, s, h, True) for p, s, h in trial["panel"].query("school_id == 'A0M0' and half_term == 8 and harmonised_absent < 6")
+                           .loc[lambda f: ~f["pupil_id"].isin(trial["referrals"]["pupil_id"]), ["pupil_id", "school_id", "half_term"]].head(5).values.tolist()])
+    extra["referral_half_term"] = 9
+    extra["referral_id"] = [f"X{i}" for i in range(len(extra))]
+    referrals = pd.concat([trial["referrals"], extra], ignore_index=True)
+    rules = section("cohort")
+    cohort = build_cohort(trial["panel"], trial["enrolments"], trial["schools"], referrals, rules=rules, windows=WINDOWS)
+    flow = cohort_flow(cohort, trial["schools"], referrals, rules=rules)
+    for _, lines in flow.groupby("group"):
+        kept = lines.loc[lines["kind"] == "kept"]
+        for before, after in zip(kept.index, kept.index[1:], strict=False):
+            between = lines.loc[before + 1:after - 1]
+            left = between.loc[between["kind"] == "left out", "pupils"].sum()
+            assert lines.loc[before, "pupils"] == lines.loc[after, "pupils"] + left
+    failed = flow.query("group == 'referred pupils' and step == 'did not meet the rule in the window'")
+    assert failed["pupils"].tolist() == [5]
+    first = cohort.frame.query("entry == 'first' and analysed")
+    counted = flow.query("step in ['analysed: eligible', 'analysed: referred']").set_index(["group"])["pupils"]
+    assert counted["referred pupils"] == first["referred"].sum()
+    assert counted["schools with mentors"] == first["mentor_school"].sum() and counted["comparison schools"] == (~first["mentor_school"]).sum()
+    lost = attrition(cohort).query("lost").groupby("group")["pupils"].sum()
+    assert lost["schools with mentors"] == cohort.frame.query("entry == 'first' and attrition and mentor_school").shape[0]
+
+
+def test_the_order_of_rows_does_not_matter():
+    trial = drawn_trial(5, pupils_per_school=20)
+    tables = [trial, {name: frame.sample(frac=1.0, random_state=1) for name, frame in trial.items()}]
+    frames = [build_cohort(t["panel"], t["enrolments"], t["schools"], t["referrals"], rules=section("cohort"), windows=WINDOWS).frame for t in tables]
+    first, second = (f.sort_values(["stack", "pupil_id"], ignore_index=True) for f in frames)
+    pd.testing.assert_frame_equal(first, second)
+
+
+@pytest.mark.parametrize(("schools", "said"), [
+    (school_list(X={"M1": 6, "C1": None, "C2": None}), "only one school has mentors"),
+    (school_list(X={"C1": None, "C2": None}), "no school has mentors"),
+    (school_list(X={"M1": 6, "M2": 6}), "no comparison school"),
+])
+def test_studies_without_two_arms_are_refused_with_the_reason(schools, said):
+    with pytest.raises(UnidentifiedError, match=said):
+        build({"c": {"school": schools["school_id"].iloc[0], "absent": spikes(8)}}, schools=schools)
+
+
+def test_an_empty_cohort_is_refused_and_names_the_arm():
+    with pytest.raises(UnidentifiedError, match="cohort is empty after eligibility: no pupil in comparison schools"):
+        build({"m": {"school": "M1", "absent": spikes(8)}, "c": {"school": "C1", "absent": QUIET}})
+    with pytest.raises(UnidentifiedError, match="no pupil in schools with mentors"):
+        build({"m": {"school": "M1", "absent": QUIET}, "c": {"school": "C1", "absent": spikes(8)}})
+
+
+def test_windows_outside_the_registers_are_refused():
+    with pytest.raises(DataError, match="windows from 5 to 14 have a full baseline"):
+        build(pair(), first_window_half_term=4)
+    with pytest.raises(DataError, match="asks for 5 to 15"):
+        build(pair(), last_window_half_term=15)
+
+
+def test_missing_characteristics_and_dates_are_refused():
+    panel, enrolments = panel_of(pair(), SCHOOLS)
+    rules = section("cohort")
+    with pytest.raises(DataError, match="lack characteristics"):
+        build_cohort(panel, enrolments.query("pupil_id != 'c'"), SCHOOLS, referrals_of(), rules=rules, windows=WINDOWS)
+    undated = SCHOOLS.assign(first_mentor_half_term=SCHOOLS["first_mentor_half_term"].where(SCHOOLS["school_id"] != "M2"))
+    with pytest.raises(DataError, match="no first half-term of mentoring"):
+        build_cohort(panel, enrolments, undated, referrals_of(), rules=rules, windows=WINDOWS)
+    with pytest.raises(DataError, match="stands twice"):
+        build_cohort(pd.concat([panel, panel.head(1)]), enrolments, SCHOOLS, referrals_of(), rules=rules, windows=WINDOWS)

@@ -1,0 +1,275 @@
+"""Intake: what is refused as a whole, what is rejected row by row, and that no row is lost on the way."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from evaluation.errors import DataError
+from evaluation.registers.dictionary import check_frame, load_table
+from evaluation.registers.intake import EXTRACT_TABLES, take_in
+
+TOLERANT = dict.fromkeys(EXTRACT_TABLES, 100.0)
+
+
+@pytest.fixture
+def copy(extract, tmp_path) -> Path:
+    return Path(shutil.copytree(extract, tmp_path / "copy"))
+
+
+def edit(folder: Path, table: str, change) -> pd.DataFrame:
+    """Replace a table by what ``change`` makes of it."""
+    path = folder / f"{table}.parquet"
+    frame = change(pd.read_parquet(path, dtype_backend="pyarrow"))
+    frame.to_parquet(path)
+    return frame
+
+
+def tolerant(section):
+    return section.model_copy(update={"reject_tolerance": TOLERANT})
+
+
+def account(taken, table: str) -> tuple[int, int, int]:
+    row = taken["intake_counts"].set_index("table").loc[table]
+    assert row["rows_read"] == row["rows_accepted"] + row["rows_rejected"] + row["rows_collapsed"]
+    return int(row["rows_accepted"]), int(row["rows_rejected"]), int(row["rows_collapsed"])
+
+
+def test_a_clean_extract_is_accepted_whole_and_every_table_keeps_to_the_dictionary(extract, root, section):
+    taken = take_in(extract, root, section)
+    counts = taken["intake_counts"]
+    assert (counts["rows_accepted"] == counts["rows_read"]).all() and len(taken["intake_rejects"]) == 0
+    for name, frame in taken.tables.items():
+        assert len(check_frame(load_table(root, name), frame)) == len(frame)
+    panel = taken["panel"]
+    assert (panel["sessions_possible"] == panel["sessions_attended"] + panel["sessions_authorised"] + panel["sessions_unauthorised"]).all()
+    total = panel[["sessions_possible", "sessions_not_possible", "sessions_no_mark"]].sum().sum()
+    assert total == counts.set_index("table").loc["marks", "rows_read"]
+
+
+def test_csv_and_parquet_give_the_same_tables(extract, root, section, tmp_path):
+    folder = tmp_path / "csv"
+    folder.mkdir()
+    for name in EXTRACT_TABLES:
+        pd.read_parquet(extract / f"{name}.parquet", dtype_backend="pyarrow").to_csv(folder / f"{name}.csv", index=False)
+    from_csv, from_parquet = take_in(folder, root, section), take_in(extract, root, section)
+    for name in from_parquet.tables:
+        if name != "intake_counts":
+            table = load_table(root, name)
+            pd.testing.assert_frame_equal(check_frame(table, from_csv[name]), check_frame(table, from_parquet[name]))
+
+
+def test_an_absent_folder_is_refused(root, section, tmp_path):
+    with pytest.raises(DataError, match="no such data folder") as refusal:
+        take_in(tmp_path / "nowhere", root, section)
+    assert refusal.value.exit_code == 3 and "Mend:" in str(refusal.value)
+
+
+def test_a_missing_table_is_named_with_its_near_match(copy, root, section):
+    (copy / "marks.parquet").rename(copy / "mark.parquet")
+    with pytest.raises(DataError, match=r"lacks table `marks`.*did you mean `marks`\?"):
+        take_in(copy, root, section)
+
+
+def test_a_misspelt_column_is_named_with_its_near_match(copy, root, section):
+    edit(copy, "pupils", lambda f: f.rename(columns={"sen_provision": "sen_provison"}))
+    with pytest.raises(DataError, match=r"pupils\.parquet, header.*`sen_provision`.*`sen_provison`: did you mean `sen_provision`\?"):
+        take_in(copy, root, section)
+
+
+def test_a_missing_and_an_undeclared_column_are_named(copy, root, section):
+    edit(copy, "pupils", lambda f: f.drop(columns="idaci"))
+    with pytest.raises(DataError, match="lacks column `idaci`"):
+        take_in(copy, root, section)
+    edit(copy, "pupils", lambda f: f.assign(idaci=0.2, surname="x"))
+    with pytest.raises(DataError, match="`surname`, which the data dictionary does not know"):
+        take_in(copy, root, section)
+
+
+@pytest.mark.parametrize(("table", "column", "value"), [("pupils", "year_group", "nine"), ("marks", "date", "01/09/2023"), ("pupils", "fsm", "Y"), ("pupils", "idaci", "n/a")])
+def test_a_column_that_is_of_the_wrong_type_throughout_is_refused(copy, root, section, table, column, value):
+    edit(copy, table, lambda f: f.assign(**{column: value}))
+    with pytest.raises(DataError, match=f"column `{column}` is declared .* but no value is one"):
+        take_in(copy, root, section)
+
+
+def test_a_physical_type_that_cannot_hold_the_declared_one_is_refused(copy, root, section):
+    edit(copy, "pupils", lambda f: f.assign(enrolment_start=1.5))
+    with pytest.raises(DataError, match="`enrolment_start` is declared date, the file holds DOUBLE"):
+        take_in(copy, root, section)
+
+
+def test_an_empty_file_and_a_file_without_rows_are_refused(copy, root, section):
+    edit(copy, "pupils", lambda f: f.iloc[:0])
+    with pytest.raises(DataError, match="no rows"):
+        take_in(copy, root, section)
+    (copy / "pupils.parquet").write_bytes(b"")
+    with pytest.raises(DataError, match=r"pupils\.parquet: the file is empty"):
+        take_in(copy, root, section)
+
+
+def test_a_file_that_is_not_what_its_name_says_is_refused(copy, root, section):
+    (copy / "pupils.parquet").write_bytes(b"not parquet at all")
+    with pytest.raises(DataError, match="cannot be read"):
+        take_in(copy, root, section)
+    (copy / "pupils.parquet").unlink()
+    (copy / "pupils.csv").write_bytes("pupil_id,n\xe9\n1,2\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        take_in(copy, root, section)
+
+
+def test_a_table_that_is_there_twice_is_refused(copy, root, section):
+    (copy / "schools.csv").write_text("school_id\n", encoding="utf-8")
+    with pytest.raises(DataError, match="there twice"):
+        take_in(copy, root, section)
+
+
+def test_each_row_rule_of_a_small_table(copy, root, section):
+    def spoil(f):
+        f["sen_provision"] = f["sen_provision"].astype(object)
+        f.loc[0, "sen_provision"] = "some"
+        f.loc[1, "year_group"] = 15
+        f.loc[2, "idaci"] = -0.1
+        f.loc[3, "academic_year"] = "2022-23"
+        f.loc[4, "school_id"] = "S999"
+        f.loc[5, "sex"] = None
+        f.loc[6, "enrolment_end"] = pd.Timestamp("2020-01-01").date()
+        f.loc[7, "academic_year"] = "2018/19"
+        return f
+
+    pupils = edit(copy, "pupils", spoil)
+    taken = take_in(copy, root, tolerant(section))
+    rejects = taken["intake_rejects"].query("table == 'pupils'").set_index("file_row")
+    assert rejects["rule"].to_dict() == {1: "not in list", 2: "too high", 3: "too low", 4: "form", 5: "not in schools", 6: "missing", 7: "ends before it begins",
+                                           8: "year without a calendar"}
+    assert rejects["column"].to_dict() == {1: "sen_provision", 2: "year_group", 3: "idaci", 4: "academic_year", 5: "school_id", 6: "sex", 7: "enrolment_end",
+                                             8: "academic_year"}
+    assert account(taken, "pupils") == (len(pupils) - 8, 8, 0)
+    assert "some" not in set(rejects["value"]), "pseudonymous values are shown as a hash"
+    assert rejects["mend"].str.len().min() > 0
+
+
+def test_a_row_that_breaks_two_rules_is_one_reject_listed_under_each(copy, root, section):
+    pupils = edit(copy, "pupils", lambda f: f.assign(idaci=f["idaci"].where(f.index != 3, 2.0), year_group=f["year_group"].where(f.index != 3, 99)))
+    taken = take_in(copy, root, tolerant(section))
+    assert account(taken, "pupils") == (len(pupils) - 1, 1, 0)
+    assert taken["intake_rejects"].query("table == 'pupils'")["rule"].tolist() == ["too high", "too high"]
+
+
+def test_identical_copies_collapse_and_contradictions_are_rejected(copy, root, section):
+    def spoil(f):
+        again = f.iloc[[10, 10, 20]].copy()
+        again.iloc[2, f.columns.get_loc("idaci")] = 0.777
+        return pd.concat([f, again], ignore_index=True)
+
+    pupils = edit(copy, "pupils", spoil)
+    taken = take_in(copy, root, tolerant(section))
+    assert account(taken, "pupils") == (len(pupils) - 4, 2, 2)
+    rejects = taken["intake_rejects"].query("table == 'pupils'")
+    assert rejects["file_row"].tolist() == [21, len(pupils)] and set(rejects["rule"]) == {"contradictory rows with one key"}
+    assert set(rejects["column"]) == {"pupil_id+academic_year"}
+
+
+def test_each_row_rule_of_marks(copy, root, section):
+    from evaluation.registers.codes import CODE_CHANGE
+
+    marks = pd.read_parquet(copy / "marks.parquet", dtype_backend="pyarrow")
+    dates = pd.to_datetime(marks["date"])
+    old, new = (int(rows.index[0]) for rows in (marks.loc[dates < pd.Timestamp(CODE_CHANGE)], marks.loc[dates >= pd.Timestamp(CODE_CHANGE)]))
+    pupils = pd.read_parquet(copy / "pupils.parquet")
+    leaver = pupils.dropna(subset=["enrolment_end"]).iloc[0]["pupil_id"]
+    last = int(marks.loc[marks["pupil_id"] == leaver].index[-1])
+
+    def spoil(f):
+        f.loc[old + 2, "code"] = "C2"
+        f.loc[new + 2, "code"] = "H"
+        f.loc[old + 4, "code"] = "??"
+        f.loc[old + 6, "code"] = None
+        f.loc[old + 8, "session"] = "EV"
+        f.loc[old + 10, "date"] = pd.Timestamp("2022-12-26").date()
+        f.loc[old + 12, "pupil_id"] = "P999999"
+        f.loc[last, "date"] = pd.Timestamp("2025-07-16").date()
+        extra = f.iloc[[old + 14, old + 16, old + 16]].copy()
+        extra.iloc[0, f.columns.get_loc("code")] = "G" if f.loc[old + 14, "code"] != "G" else "I"
+        return pd.concat([f, extra], ignore_index=True)
+
+    spoilt = edit(copy, "marks", spoil)
+    taken = take_in(copy, root, tolerant(section))
+    rejects = taken["intake_rejects"].query("table == 'marks'")
+    expected = {
+        old + 3: "code not in use on this date", new + 3: "code not in use on this date", old + 5: "unknown code", old + 7: "missing",
+        old + 9: "not in list", old + 11: "not a school day", old + 13: "not in pupils", last + 1: "outside the enrolment",
+        old + 15: "contradictory rows with one key", len(marks) + 1: "contradictory rows with one key",
+    }
+    assert rejects.set_index("file_row")["rule"].to_dict() == expected
+    assert account(taken, "marks") == (len(spoilt) - len(expected) - 2, len(expected), 2)
+    clean = take_in_counts(taken)
+    assert clean == len(spoilt) - len(expected) - 2
+
+
+def take_in_counts(taken) -> int:
+    """Sessions in the panel, of any class."""
+    return int(taken["panel"][["sessions_possible", "sessions_not_possible", "sessions_no_mark"]].sum().sum())
+
+
+def test_every_old_and_new_code_passes_on_its_side_alone(copy, root, section):
+    from evaluation.registers.codes import CODE_CHANGE, attendance_codes
+
+    marks = pd.read_parquet(copy / "marks.parquet", dtype_backend="pyarrow")
+    after = (pd.to_datetime(marks["date"]) >= pd.Timestamp(CODE_CHANGE)).to_numpy()
+    codes = list(attendance_codes().values())
+    rows = {}
+    for side, name in ((~after, "class_before"), (after, "class_from")):
+        for code, row in zip(codes, marks.index[side][:: 7], strict=False):
+            rows[int(row)] = (code.code, getattr(code, name))
+
+    def spoil(f):
+        for row, (code, _) in rows.items():
+            f.loc[row, "code"] = code
+        return f
+
+    edit(copy, "marks", spoil)
+    rejects = take_in(copy, root, tolerant(section))["intake_rejects"]
+    assert sorted(rejects["file_row"] - 1) == sorted(row for row, (_, kind) in rows.items() if kind is None)
+
+
+def test_too_many_rejects_stop_the_run_and_name_the_rule(copy, root, section):
+    edit(copy, "marks", lambda f: f.assign(code=f["code"].where(f.index % 50 != 0, "??")))
+    with pytest.raises(DataError, match=r"marks\.parquet, column `code`: .* rows are rejected \(2\.00%, tolerated 1%\); most often: unknown code, first in row 1"):
+        take_in(copy, root, section)
+
+
+def test_an_unordered_calendar_is_refused(copy, root, section):
+    edit(copy, "calendar", lambda f: f.assign(half_term=f["half_term"].replace({3: 4, 4: 3})))
+    with pytest.raises(DataError, match="half-term .* is out of order"):
+        take_in(copy, root, section)
+
+
+def test_referrals_are_dated_by_half_term_and_support_needs_consent(copy, root, section):
+    referrals = edit(copy, "referrals", lambda f: f.assign(referral_date=[pd.Timestamp("2023-02-14").date(), *f["referral_date"].tolist()[1:]],
+                                                          start_date=None, end_date=None))
+    taken = take_in(copy, root, tolerant(section))
+    listed = taken["referral_list"].set_index("referral_id")
+    assert listed.loc[referrals["referral_id"].iloc[0], "referral_half_term"] == 4
+    assert not listed["started"].any()
+
+
+def test_dates_outside_the_calendar_are_rejected_not_moved(copy, root, section):
+    day = pd.Timestamp("2019-03-01").date()
+    meetings = edit(copy, "meetings", lambda f: f.assign(meeting_date=[day, *f["meeting_date"].tolist()[1:]]))
+    referrals = edit(copy, "referrals", lambda f: f.assign(referral_date=[day, *f["referral_date"].tolist()[1:]]))
+    taken = take_in(copy, root, tolerant(section))
+    assert account(taken, "meetings") == (len(meetings) - 1, 1, 0) and account(taken, "referrals") == (len(referrals) - 1, 1, 0)
+    assert set(taken["intake_rejects"]["rule"]) == {"outside the calendar"}
+
+
+def test_missing_registers_lower_completeness_and_nothing_else(copy, root, section, extract):
+    first = pd.read_parquet(copy / "schools.parquet").iloc[0]
+    pupils = pd.read_parquet(copy / "pupils.parquet").query("school_id == @first.school_id")["pupil_id"]
+    edit(copy, "marks", lambda f: f.loc[~(f["pupil_id"].isin(set(pupils)) & (pd.to_datetime(f["date"]) == pd.Timestamp("2022-11-02")))].reset_index(drop=True))
+    before, after = (take_in(folder, root, section)["register_quality"].set_index(["area_code", "half_term"]) for folder in (extract, copy))
+    here = (first["area_code"], 2)
+    assert after.loc[here, "completeness"] < before.loc[here, "completeness"]
+    assert after.loc[here, "sessions_expected"] == before.loc[here, "sessions_expected"]
+    pd.testing.assert_frame_equal(after.drop(index=here), before.drop(index=here))

@@ -1,0 +1,51 @@
+"""Figures of design and impact: they draw what they are given, and their descriptions carry its numbers."""
+
+import pandas as pd
+
+from evaluation.reporting.figures.design import balance_label, flow_alt, flow_figure, love_alt, love_figure
+from evaluation.reporting.figures.impact import estimates_alt, estimates_figure, event_study_alt, event_study_figure
+
+FLOW = pd.DataFrame({
+    "group": ["schools with mentors"] * 3 + ["comparison schools"] * 2, "position": [1, 2, 3, 1, 2],
+    "step": ["on roll in the study", "never met the rule after the area opened", "analysed: eligible", "on roll in the study", "analysed: eligible"],
+    "kind": ["kept", "left out", "kept", "kept", "kept"], "pupils": [1200, 700, 500, 1100, 450]})
+BALANCE = pd.DataFrame({
+    "position": [1, 2, 3], "covariate": ["window_absence_rate", "fsm", "absence rate, half-term -2"],
+    "role": ["eligibility window, not a target", "matched on", "baseline, not matched on"], "smd_before": [0.5, 0.31, 0.4], "smd_after": [0.02, -0.04, 0.09]})
+GAPS = pd.DataFrame({"event_time": [-2, 0, 2], "role": ["baseline", "eligibility window", "follow-up"], "estimate": [0.1, 0.3, -1.6],
+                     "conf_low": [-0.5, -0.4, -2.6], "conf_high": [0.7, 1.0, -0.6]})
+ESTIMATES = pd.DataFrame({
+    "estimate_id": ["one", "two"], "estimand": ["B", "A"], "level": ["referred", "eligible"], "design": "within_area",
+    "method": ["matched", "same rule, no matching"], "scale": "percentage points of sessions", "estimate": [1.6, 0.2], "conf_low": [0.4, -0.5],
+    "conf_high": [2.8, 0.9], "headline": [True, True]})
+
+
+def words(figure) -> str:
+    return " ".join(text.get_text().replace("\n", " ") for axes in figure.axes for text in [*axes.texts, *axes.get_yticklabels(), axes.xaxis.label])
+
+
+def test_flow_draws_every_step_with_its_number():
+    said = words(flow_figure(FLOW))
+    for number in ("1,200", "700", "500", "1,100", "450"):
+        assert number in said
+    assert "from 1,200 pupils to 500 analysed" in flow_alt(FLOW)
+
+
+def test_love_plot_marks_what_was_no_target():
+    assert [balance_label(row).endswith("*") for _, row in BALANCE.iterrows()] == [True, False, True]
+    assert "Free school meals" in words(love_figure(BALANCE))
+    assert "reach 0.31" in love_alt(BALANCE) and "after matching, 0.04" in love_alt(BALANCE) and "0.09 after matching" in love_alt(BALANCE)
+
+
+def test_event_study_draws_every_interval():
+    axes = event_study_figure(GAPS).axes[0]
+    assert sorted(round(float(point), 1) for line in axes.lines[1:] for point in line.get_ydata()) == [-1.6, 0.1, 0.3]
+    assert "below zero means that referred pupils were absent less" in event_study_alt(GAPS)
+
+
+def test_truth_is_drawn_only_where_there_is_one():
+    truth = pd.DataFrame({"estimate_id": ["one", "two"], "truth": [1.4, 0.3]})
+    labels = [line.get_label() for line in estimates_figure(ESTIMATES, truth).axes[0].lines]
+    assert "Truth of the simulation" in labels
+    assert "Truth of the simulation" not in [line.get_label() for line in estimates_figure(ESTIMATES, truth.head(0)).axes[0].lines]
+    assert "1.6, 0.4 to 2.8" in estimates_alt(ESTIMATES)

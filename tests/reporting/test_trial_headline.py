@@ -1,0 +1,173 @@
+"""The trial's headline: fixed order, registered wording, and no number where none can be stood behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from evaluation.impact.estimates import DAYS, POINTS
+from evaluation.impact.verdict import IMPROVED, NOT_ESTIMATED, UNCLEAR, WORDINGS, WORSENED
+from evaluation.reporting.headline import ITEM_TITLES
+from evaluation.reporting.trial_headline import largest_threat, trial_headline, truth_sentence, verdict_of
+from evaluation.reporting.trial_sentences import REFERRED
+
+KEYS = {("B", "referred"): "B_referred_within_area_matched", ("A", "referred"): "A_referred_within_area_per_referred",
+        ("A", "eligible"): "A_eligible_within_area_same_rule", ("B", "started"): "B_started_within_area_matched"}  # fmt: skip
+
+
+@dataclass
+class Rules:
+    """Registered criteria of the report."""
+
+    break_even_scenario: str = "base case"
+    continue_probability: float = 0.5
+    expand_probability: float = 0.8
+    stop_probability: float = 0.2
+    planning_starts: dict = field(default_factory=lambda: {"school": 10})
+    security_design_ceiling: int = 4
+    security_attrition_bands: tuple = (0.1, 0.2, 0.3, 0.4, 0.5)
+
+
+def protocol(**changes) -> SimpleNamespace:
+    values = {
+        "study": "attendance_mentors_trial", "protocol_version": "1.0", "registered_on": date(2026, 11, 21), "report_kind": "interim",
+        "amendments": (), "cohort": SimpleNamespace(measured_length=3), "report": Rules(),
+        "value_for_money": SimpleNamespace(perspective="public_sector", denominator="referred", study_periods=["2022/23", "2024/25"]),
+    }  # fmt: skip
+    return SimpleNamespace(**{**values, **changes})
+
+
+def estimates(days: dict) -> pd.DataFrame:
+    """Leading rows in days and points: (estimand, level) -> (estimate, low, high) in days."""
+    rows = []
+    for (estimand, level), values in days.items():
+        for scale, word, factor in ((DAYS, "days", 1.0), (POINTS, "points", 1.25)):
+            estimate, low, high = (factor * value for value in values)
+            rows.append({"estimate_id": f"{KEYS[estimand, level]}_{word}", "estimand": estimand, "level": level, "scale": scale, "estimate": estimate,
+                         "conf_low": low, "conf_high": high, "conf_level": 0.95, "headline": True})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def diagnostics(wording: str = UNCLEAR, reason: str = "the interval includes zero", *, lead: str = "B", failed: str | None = None) -> pd.DataFrame:
+    rows = [("study", "verdict", 3.0, wording), ("study", "verdict_reason", None, reason),
+            ("study", "lead_estimand", 1.0 if lead == "A" else 0.0, "the effect on referred pupils leads, and depends on how pupils were chosen")]  # fmt: skip
+    for name in ("between_areas_agrees", "same_rule_agrees", "offer_does_not_contradict"):
+        rows.append(("study", f"check_{name}", 0.0 if name == failed else 1.0, "said"))
+    for key in KEYS.values():
+        rows += [(key, "change_treated", 2.0, "x"), (key, "change_comparison", -1.1, "x"), (key, "smallest_detectable_days", 1.6, "at 80% power")]
+    return pd.DataFrame(rows, columns=["analysis", "item", "value", "text"])
+
+
+def tables(**changes) -> dict[str, pd.DataFrame]:
+    values = {
+        "estimates": estimates({("B", "referred"): (1.2, -0.3, 2.7), ("A", "eligible"): (0.2, -0.1, 0.5), ("A", "referred"): (0.9, -2.0, 3.8),
+                                ("B", "started"): (1.6, -0.4, 3.6)}),
+        "impact_diagnostics": diagnostics(),
+        "cohort_flow": pd.DataFrame([(REFERRED, 1, "analysed: referred", "kept", 420, 19), ("comparison schools", 1, "analysed", "kept", 1500, 20)],
+                                    columns=["group", "position", "step", "kind", "pupils", "schools"]),
+        "attrition": pd.DataFrame([(REFERRED, True, 42, 462)], columns=["group", "lost", "pupils", "of_pupils"]),
+        "delivery_reach": pd.DataFrame([{"level": "programme", "eligible": 1600, "referred": 480, "started": 340, "completed": 300,
+                                         "share_started": 0.7, "schools": 20}]),
+        "costs_by_perspective": pd.DataFrame([{"perspective": "public_sector", "breakdown": "total", "group": "all", "per_pupil_started": 1400.0,
+                                               "per_pupil_referred": 900.0, "price_base": "2022/23"}]),
+        "appraisal": pd.DataFrame([
+            {"perspective": "public_sector", "denominator": "referred", "scenario": "base case", "measure": measure, "value": value, "conf_low": None,
+             "conf_high": None, "conf_level": 0.95, "set_form": None, "withheld": None, "standing": "judgement", "unit": "x", "headline": True}
+            for measure, value in (("value_per_day", 100.0), ("probability_breaking_even", 0.3))]),
+    }  # fmt: skip
+    return {**values, **changes}
+
+
+def said(frame: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(frame["key"], frame["text"], strict=True))
+
+
+def test_the_ten_items_stand_in_their_order():
+    frame = trial_headline(tables(), protocol(), label="simulated")
+    assert [key for key in frame["key"] if key in ITEM_TITLES] == list(ITEM_TITLES)
+    assert list(frame["position"]) == list(range(1, len(frame) + 1))
+    numbers = frame.loc[frame["value"].notna()]
+    assert numbers["source_table"].notna().all() and numbers["source_key"].notna().all()
+
+
+def test_an_interval_that_includes_zero_is_never_no_effect():
+    text = said(trial_headline(tables(), protocol(), label="simulated"))
+    assert text["verdict"] == "No clear evidence either way"
+    assert "1.2 more days per pupil over the 3 half-terms measured" in text["effect"]
+    assert "95% interval \u22120.3 to 2.7; 1.5 percentage points" in text["effect"]
+    assert "anything from 0.3 fewer to 2.7 more days" in text["effect"]
+    assert not any("no effect" in sentence.lower() for key, sentence in text.items() if key != "counterfactual")
+
+
+def test_an_improvement_states_no_doubt_that_its_interval_does_not_hold():
+    better = tables(estimates=estimates({("B", "referred"): (1.2, 0.4, 2.0)}), impact_diagnostics=diagnostics(IMPROVED, "all pass"))
+    text = said(trial_headline(better, protocol(), label="restricted"))
+    assert text["verdict"] == IMPROVED and "fit anything" not in text["effect"]
+    assert text["label"].startswith("Restricted")
+
+
+def test_fewer_days_are_called_fewer():
+    worse = tables(estimates=estimates({("B", "referred"): (-1.2, -2.0, -0.4)}), impact_diagnostics=diagnostics(WORSENED, "below zero"))
+    text = said(trial_headline(worse, protocol(), label="simulated"))
+    assert "attended 1.2 fewer days" in text["effect"] and "95% interval \u22122.0 to \u22120.4" in text["effect"]
+
+
+def test_a_fragile_estimate_prints_no_effect_and_nothing_worked_out_from_one():
+    reason = "inference is fragile: 3 schools with mentors where at least 5 are needed"
+    frame = trial_headline(tables(impact_diagnostics=diagnostics(NOT_ESTIMATED, reason)), protocol(), label="simulated")
+    text = said(frame)
+    assert text["verdict"] == f"Cannot be estimated: {reason}"
+    assert text["effect"] == f"No effect is stated: {reason}."
+    assert "cannot be said" in text["money_effect"] and "criteria can be applied" in text["so_what"]
+    assert not set(frame["source_table"].dropna()) & {"estimates", "appraisal"}
+    assert [key for key in frame["key"] if key in ITEM_TITLES] == [key for key in ITEM_TITLES if key != "counterfactual"]
+
+
+def test_a_formative_run_has_a_headline_without_effects():
+    left_out = {name: tables()[name].iloc[:0] for name in ("estimates", "impact_diagnostics", "appraisal", "costs_by_perspective")}
+    text = said(trial_headline(tables(**left_out), protocol(report_kind="formative"), label="simulated"))
+    assert text["verdict"].startswith("Cannot be estimated: this formative run") and text["label"].endswith("Formative report.")
+    assert "effects were not estimated" in text["money"]
+
+
+def test_the_offer_leads_where_the_registered_rule_says_so():
+    text = said(trial_headline(tables(impact_diagnostics=diagnostics(lead="A")), protocol(), label="simulated"))
+    assert "0.9 more days" in text["effect"]
+    assert "attendance of all eligible pupils" in text["counterfactual"]
+
+
+def test_before_and_after_never_stands_alone():
+    text = said(trial_headline(tables(), protocol(), label="simulated"))["counterfactual"]
+    assert "rose by 2.0 points" in text and "fell by 1.1 points" in text and "alone is no effect" in text
+
+
+@pytest.mark.parametrize("failed", ["between_areas_agrees", "same_rule_agrees"])
+def test_the_largest_threat_is_a_failed_check_first(failed):
+    assert "check failed" in largest_threat(diagnostics(failed=failed))
+    assert "reasons that the registers do not hold" in largest_threat(diagnostics())
+    assert "not referred" in largest_threat(diagnostics(lead="A"))
+
+
+def test_amendments_after_outcomes_are_counted():
+    changes = (SimpleNamespace(outcomes_seen=True), SimpleNamespace(outcomes_seen=False))
+    text = said(trial_headline(tables(), protocol(amendments=changes), label="simulated"))["provenance"]
+    assert "2 changes since registration, 1 of them after outcomes were seen" in text
+
+
+def test_every_wording_is_one_of_the_registered_five():
+    for wording in WORDINGS:
+        assert verdict_of(diagnostics(wording)) == (wording, "the interval includes zero")
+    assert verdict_of(diagnostics().iloc[:0])[0] == NOT_ESTIMATED
+
+
+@pytest.mark.parametrize(("covered", "words"), [(True, "holds the truth"), (False, "does not hold the truth")])
+def test_estimate_against_truth(covered, words):
+    truth = pd.DataFrame([{"estimate_id": f"{KEYS['B', 'referred']}_days", "truth": 1.9, "estimate": 1.2, "conf_low": -0.3, "conf_high": 2.7,
+                           "covered": covered}])  # fmt: skip
+    text = truth_sentence(truth, tables()["estimates"], diagnostics())
+    assert "is 1.9 days" in text and words in text
+    assert "no truth" in truth_sentence(truth.iloc[:0], tables()["estimates"], diagnostics())

@@ -1,0 +1,172 @@
+"""Sentences on reach, money and security say what their rows say, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+import pytest
+
+from evaluation.errors import ContractError
+from evaluation.reporting import trial_sentences
+from evaluation.reporting.headline import HeadlineRow, headline_frame
+
+
+@dataclass
+class Rules:
+    """Registered criteria."""
+
+    break_even_scenario: str = "base case"
+    continue_probability: float = 0.5
+    expand_probability: float = 0.8
+    stop_probability: float = 0.2
+    planning_starts: dict = field(default_factory=lambda: {"school": 10, "authority": 350})
+    security_design_ceiling: int = 4
+    security_attrition_bands: tuple = (0.1, 0.2, 0.3, 0.4, 0.5)
+
+
+def appraisal(measures: dict, *, denominator: str = "referred", headline: bool = True) -> pd.DataFrame:
+    """Rows of the table appraisal: (scenario, measure) -> column values."""
+    empty = {"value": None, "conf_low": None, "conf_high": None, "set_form": None, "withheld": None, "standing": None, "unit": "x"}
+    rows = [
+        {"perspective": "public_sector", "denominator": denominator, "scenario": scenario, "measure": measure, "conf_level": 0.95,
+         "headline": headline, **empty, **values}
+        for (scenario, measure), values in measures.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+COSTS = pd.DataFrame([
+    {"perspective": "public_sector", "breakdown": "total", "group": "all", "per_pupil_started": 1400.4, "per_pupil_referred": 900.0,
+     "price_base": "2022/23"},
+    {"perspective": "society", "breakdown": "total", "group": "all", "per_pupil_started": 1.0, "per_pupil_referred": 1.0,
+     "price_base": "2022/23"},
+])  # fmt: skip
+
+WITHHELD = "The 95% interval of the effect (-0.30 to 2.70 days) includes zero, so a single ratio could be any size and either sign"
+
+
+def text_of(rows: list[HeadlineRow]) -> dict[str, str]:
+    return {row.key: row.text for row in rows}
+
+
+def test_a_withheld_cost_per_day_gives_the_reason_and_no_amount():
+    table = appraisal({
+        ("any", "cost_per_extra_day"): {"withheld": WITHHELD, "set_form": "outside", "conf_low": -3000.0, "conf_high": 330.0},
+        ("base case", "value_per_day"): {"value": 100.0, "standing": "judgement"},
+        ("base case", "net_benefit"): {"value": -780.0, "conf_low": -930.0, "conf_high": -630.0},
+        ("base case", "probability_breaking_even"): {"value": 0.013},
+    })  # fmt: skip
+    said = text_of(trial_sentences.money(table, COSTS, "public_sector", "referred", "base case"))
+    assert "£1,400 for each pupil who started (£900 for each referred)" in said["money"]
+    assert said["money_per_day"].startswith("No single cost per extra day is given: the 95% interval of the effect")
+    assert "£330 or more" in said["money_per_day"] and "\u2212£3,000 or less" in said["money_per_day"]
+    assert "worth £100 (a planning choice)" in said["money_net_benefit"]
+    assert "\u2212£780 (95% interval \u2212£930 to \u2212£630)" in said["money_net_benefit"]
+    assert said["money_break_even"] == "At £100 a day, the probability of breaking even is 1%."
+
+
+def test_a_cost_per_day_is_given_with_its_interval_when_it_may_be():
+    table = appraisal({("any", "cost_per_extra_day"): {"value": 450.0, "conf_low": 300.0, "conf_high": 900.0, "set_form": "interval"}})
+    said = text_of(trial_sentences.money(table, COSTS, "public_sector", "referred", "base case"))
+    assert said["money_per_day"] == "Each extra day attended cost £450 (95% interval £300 to £900)."
+
+
+def test_a_causal_share_carries_its_standing_and_an_impossible_one_is_left_out():
+    def said(value):
+        standing = {"standing": "S2, association times a judged causal share"}
+        table = appraisal({
+            ("earnings, causal share", "value_per_day"): {"value": 375.0, **standing},
+            ("earnings, causal share", "probability_breaking_even"): {"value": 0.5},
+            ("earnings, causal share", "break_even_causal_share"): {"value": value, **standing},
+        })  # fmt: skip
+        return text_of(trial_sentences.money(table, COSTS, "public_sector", "referred", "earnings, causal share"))["money_break_even"]
+
+    assert said(0.4).startswith("Counting £375 of lifetime earnings a day, the registered share of an association that may not be causal")
+    assert "if 40% of the published association" in said(0.4) and "from a secondary source, not verified" in said(0.4)
+    assert all("It would break even" not in said(value) for value in (1.4, -0.2, None))
+
+
+def test_money_without_an_effect_says_so():
+    empty = appraisal({("any", "cost_per_extra_day"): {}}).iloc[:0]
+    said = text_of(trial_sentences.money(empty, COSTS, "public_sector", "referred", "base case"))
+    assert "effects were not estimated" in said["money_effect"]
+    assert "effects were not estimated" in text_of(trial_sentences.so_what("", empty, Rules()))["so_what"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "probability", "met"),
+    [
+        ("Attendance improved", 0.9, {"so_what", "so_what_expand"}),
+        ("Attendance improved", 0.6, {"so_what"}),
+        ("Promising, not secure", 0.9, {"so_what", "so_what_change"}),
+        ("No clear evidence either way", 0.3, {"so_what_change"}),
+        ("No clear evidence either way", 0.1, {"so_what_stop"}),
+        ("Attendance worsened", 0.6, {"so_what_stop"}),
+    ],
+)
+def test_options_follow_the_registered_criteria(verdict, probability, met):
+    rows = trial_sentences.so_what(verdict, appraisal({("base case", "probability_breaking_even"): {"value": probability}}), Rules())
+    assert {row.key for row in rows if ": criterion met (" in row.text} == met
+    assert rows[-1].text == "The Department decides."
+    headline_frame(rows)
+
+
+def test_planning_lines_multiply_pupils_and_days():
+    table = appraisal({("any", "extra_days"): {"value": 2.0, "conf_low": -1.0, "conf_high": 5.0}}, denominator="started", headline=False)
+    said = trial_sentences.planning(table, COSTS, "public_sector", Rules())
+    assert "A school where 10 pupils start would spend £14,004, and could expect 20 extra days" in said
+    assert "95% interval \u2212350 to 1,750" in said
+    assert "could expect" not in trial_sentences.planning(table.iloc[:0], COSTS, "public_sector", Rules())
+
+
+@pytest.mark.parametrize(("lost", "rating"), [(5, 4), (10, 4), (15, 4), (25, 3), (45, 1), (60, 0)])
+def test_the_rating_is_capped_by_design_falls_with_attrition_and_stays_provisional(lost, rating):
+    table = pd.DataFrame({
+        "group": ["referred pupils"] * 3 + ["comparison schools"], "lost": [True, True, False, True],
+        "pupils": [lost - 2, 2, 30, 90], "of_pupils": [100, 100, 100, 100],
+    })  # fmt: skip
+    row = trial_sentences.attrition_rating(table, Rules())
+    assert row.value == rating and f"at most {rating} of 5" in row.text and f"{lost}.0% of referred pupils lost" in row.text
+    assert "provisional" in row.text and "indicative" in row.text
+
+
+def test_who_counts_the_last_step_at_which_pupils_go_on():
+    flow = pd.DataFrame(
+        [("referred pupils", 1, "referrals", "kept", 500, 20), ("referred pupils", 2, "lost", "left out", 80, None),
+         ("referred pupils", 3, "analysed: referred", "kept", 420, 19), ("referred pupils", 4, "started", "of these", 330, 19),
+         ("comparison schools", 1, "analysed: eligible", "kept", 1500, 20)],
+        columns=["group", "position", "step", "kind", "pupils", "schools"],
+    )  # fmt: skip
+    reach = pd.DataFrame([{"level": "programme", "eligible": 1600, "referred": 480, "started": 340, "completed": 300,
+                           "share_started": 340 / 480, "schools": 20}])  # fmt: skip
+    said = text_of(trial_sentences.who(flow, reach))
+    assert "1,600 eligible" in said["who"] and "340 started (71%)" in said["who"]
+    assert "420 referred pupils in 19 schools" in said["who_analysed"] and "1,500 who met the same rule in 20 comp" in said["who_analysed"]
+
+
+def test_two_rows_for_one_sentence_are_refused():
+    frame = pd.DataFrame({"level": ["programme", "programme"]})
+    with pytest.raises(ContractError, match="2 rows"):
+        trial_sentences.one_row(frame, "delivery_reach", level="programme")
+
+
+def test_the_headline_keeps_its_order_and_its_sources():
+    with pytest.raises(ContractError, match="order"):
+        headline_frame([HeadlineRow("money", "x"), HeadlineRow("effect", "y")])
+    with pytest.raises(ContractError, match="repeated"):
+        headline_frame([HeadlineRow("money", "x"), HeadlineRow("money", "y")])
+    with pytest.raises(ContractError, match="result row"):
+        headline_frame([HeadlineRow("effect", "x", 1.0)])
+    frame = headline_frame([HeadlineRow("verdict", "x"), HeadlineRow("effect", "y", 1.0, source_table="estimates", source_key="k"),
+                            HeadlineRow("effect_started", "z")])  # fmt: skip
+    assert list(frame["position"]) == [1, 2, 3] and str(frame["value"].dtype) == "float64"
+
+
+def test_refused_rows_are_counted_and_the_worst_table_named():
+    counts = pd.DataFrame({"table": ["marks", "pupils", "costs"], "rows_read": [1_000_000, 1_000, 10], "rows_rejected": [100, 50, 0],
+                           "rejected_share": [0.01, 5.0, 0.0]})  # fmt: skip
+    said = trial_sentences.intake(counts)
+    assert "Of 1,001,010 rows read from 3 tables, 150 broke a rule" in said and "most in pupils (5.00% of its rows)" in said
+    assert "most in" not in trial_sentences.intake(counts.assign(rows_rejected=0))
+    assert trial_sentences.intake(counts.iloc[:0]) == "No rows were read."

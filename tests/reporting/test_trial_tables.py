@@ -1,0 +1,73 @@
+"""The report's small tables keep every answer, order them by rule, and never pass a before-and-after figure off as an effect."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from evaluation.impact.estimates import DAYS, POINTS
+from evaluation.reporting.figures.summary import arms_alt, arms_by_half_term, arms_figure
+from evaluation.reporting.palette import png_bytes
+from evaluation.reporting.trial_tables import costs_by_view, leading_effects, registered_checks, side_by_side
+
+
+def estimates() -> pd.DataFrame:
+    rows = []
+    for stem, estimand, level, design, method, headline, value in (
+        ("A_eligible", "A", "eligible", "within_area", "same rule, no matching", True, 0.2),
+        ("B_started", "B", "started", "within_area", "effect on referred divided by share started", True, 3.0),
+        ("B_between", "B", "referred", "between_areas", "matched", False, 1.5),
+        ("B_referred", "B", "referred", "within_area", "matched", True, 2.0),
+    ):
+        for scale, word, factor in ((DAYS, "days", 1.0), (POINTS, "points", 2.0)):
+            rows.append({"estimate_id": f"{stem}_{word}", "estimand": estimand, "level": level, "design": design, "method": method, "headline": headline,
+                         "scale": scale, "estimate": factor * value, "conf_low": factor * (value - 1), "conf_high": factor * (value + 1)})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+DIAGNOSTICS = pd.DataFrame(
+    [("B_referred", "change_treated", -1.5, "x"), ("B_between", "change_treated", -9.9, "x"), ("study", "check_same_rule_agrees", 0.0, "x"),
+     ("study", "check_between_areas_agrees", 1.0, "x")],
+    columns=["analysis", "item", "value", "text"],
+)  # fmt: skip
+
+
+def test_leading_effects_stand_in_days_and_points_referred_first():
+    table = leading_effects(estimates())
+    assert list(table["pupils"]) == ["Pupils referred", "All eligible pupils", "Pupils who started"]
+    assert list(table["days"]) == [2.0, 0.2, 3.0] and list(table["points"]) == [4.0, 0.4, 6.0]
+    assert list(table["points_low"]) == [2.0, -1.6, 4.0]
+    assert len(leading_effects(estimates().iloc[:0])) == 0
+
+
+def test_before_and_after_stands_last_labelled_and_without_an_interval():
+    table = side_by_side(estimates(), DIAGNOSTICS)
+    assert list(table["points"]) == [4.0, 3.0, -1.5]
+    last = table.iloc[-1]
+    assert "not an effect" in last["method"] and pd.isna(last["conf_low"]) and not last["primary"]
+    assert len(side_by_side(estimates().iloc[:0], DIAGNOSTICS.iloc[:0])) == 0
+
+
+def test_checks_say_whether_they_hold():
+    table = registered_checks(DIAGNOSTICS).set_index("check")["passed"]
+    assert table["The comparison between areas points the same way"] and not table["The same rule without matching points the same way"]
+    assert len(registered_checks(DIAGNOSTICS.iloc[:0])) == 0
+
+
+def test_costs_are_named_in_words():
+    costs = pd.DataFrame([{"perspective": "public_sector", "breakdown": breakdown, "amount": 5.0, "per_pupil_eligible": 1.0, "per_pupil_referred": 2.0,
+                           "per_pupil_started": 3.0} for breakdown in ("total", "payer")])  # fmt: skip
+    assert costs_by_view(costs).to_dict("records") == [
+        {"view": "Public sector", "amount": 5.0, "per_pupil_eligible": 1.0, "per_pupil_referred": 2.0, "per_pupil_started": 3.0}
+    ]
+
+
+def test_the_summary_figure_shows_one_design_and_describes_its_own_numbers():
+    trajectories = pd.DataFrame(
+        [(design, time, "role", arm, 10.0 * time + len(arm) + (100 if design == "other" else 0)) for design in ("within_area", "other")
+         for time in (1, 0, -1) for arm in ("mentored", "comparison")],
+        columns=["design", "event_time", "role", "arm", "mean_absence_rate"],
+    )  # fmt: skip
+    arms = arms_by_half_term(trajectories, "within_area")
+    assert list(arms["event_time"]) == [-1, 0, 1] and list(arms["mentored"]) == [-2.0, 8.0, 18.0]
+    assert "to 18.0%" in arms_alt(arms) and "8.0% and 10.0%" in arms_alt(arms)
+    assert png_bytes(arms_figure(arms)) == png_bytes(arms_figure(arms))

@@ -1,0 +1,244 @@
+"""Appraisal: one denominator, break-even points by hand, withheld ratios, and draws that reproduce what is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import t as student
+
+from evaluation.errors import ContractError, DataError, UnidentifiedError
+from evaluation.protocol.base import Quantity
+from evaluation.value import (
+    DaysEffect,
+    PupilCost,
+    appraisal_table,
+    appraise,
+    days_effect,
+    draw_plane,
+    headline_plane,
+    mark_breaking_even,
+    net_benefit,
+    pupil_cost,
+    valuations,
+)
+from evaluation.value.terms import DAYS_SCALE
+
+
+
+def quantity(value: float, standing: str = "judgement") -> Quantity:
+    return Quantity(value=value, unit="GBP per day", source="this test", standing=standing)
+
+
+VALUES = valuations(quantity(100.0), quantity(750.0, "S2"), quantity(0.5))
+
+
+def effect(days=2.0, error=0.5, df=12.0, level="referred") -> DaysEffect:
+    reach = float(student.ppf(0.975, df)) * error
+    return DaysEffect(level, "B", days, error, df, days - reach, days + reach, 0.95, "B_referred_days")
+
+
+def cost(amount=900.0, error=45.0, denominator="referred") -> PupilCost:
+    return PupilCost(denominator, "public_sector", amount, error, "2022/23")
+
+
+def measured(found: pd.DataFrame, measure: str, scenario: str = "any") -> pd.Series:
+    rows = found.loc[found["measure"].eq(measure) & found["scenario"].eq(scenario)]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def estimates(**changes) -> pd.DataFrame:
+    row = {
+        "estimate_id": "B_referred_days", "estimand": "B", "level": "referred", "outcome": "absence_rate", "scale": DAYS_SCALE,
+        "direction": "absence", "estimate": -2.0, "std_error": 0.5, "df": 12.0, "conf_low": -3.1, "conf_high": -0.9, "conf_level": 0.95,
+        "decision_test": True, "headline": True,
+    }
+    return pd.DataFrame([row | changes])
+
+
+def costs() -> pd.DataFrame:
+    return pd.DataFrame([
+        {"perspective": name, "breakdown": "total", "group": "all", "per_pupil_eligible": amount / 10, "per_pupil_referred": amount,
+         "per_pupil_started": amount * 1.5, "price_base": "2022/23"}
+        for name, amount in (("funder", 800.0), ("public_sector", 900.0), ("society", 950.0))
+    ])
+
+
+@pytest.mark.parametrize("pupils", ["eligible", "started"])
+def test_cost_and_effect_over_different_pupils_are_refused(pupils):
+    with pytest.raises(ContractError, match=f"per pupil {pupils}.*per pupil referred"):
+        appraise(effect(), cost(denominator=pupils), VALUES, draws=5_000, seed=1)
+    with pytest.raises(ContractError, match="cannot be set against each other"):
+        draw_plane(effect(), cost(denominator=pupils), draws=5_000, seed=1)
+
+
+def test_net_benefit_and_break_even_points_by_hand():
+    found = appraise(effect(), cost(), VALUES, draws=5_000, seed=1)
+    base = "base case"
+    assert measured(found, "net_benefit", base)["value"] == pytest.approx(100 * 2 - 900)
+    reach = student.ppf(0.975, 12) * np.sqrt((100 * 0.5) ** 2 + 45**2)
+    assert measured(found, "net_benefit", base)[["conf_low", "conf_high"]].tolist() == pytest.approx([-700 - reach, -700 + reach])
+    assert measured(found, "break_even_days", base)["value"] == pytest.approx(9)
+    assert measured(found, "break_even_cost", base)["value"] == pytest.approx(200)
+    assert measured(found, "break_even_multiple", base)["value"] == pytest.approx(4.5)
+    assert measured(found, "cost_per_extra_day")["value"] == pytest.approx(450)
+    share = "earnings, causal share"
+    assert measured(found, "value_per_day", share)["value"] == pytest.approx(375)
+    assert measured(found, "break_even_days", share)["value"] == pytest.approx(2.4)
+    # 750 x share x 2 days = 900 at a share of 0.6
+    assert measured(found, "break_even_causal_share", share)["value"] == pytest.approx(0.6)
+    assert measured(found, "net_benefit", "earnings, all causal")["value"] == pytest.approx(600)
+
+
+def test_planned_unit_cost_breaks_even_as_published_arithmetic_says():
+    """£1,390 over £750 is 1.85 days; over half of it 3.7 days."""
+    found = appraise(effect(), cost(1390.0), VALUES, draws=5_000, seed=1)
+    assert measured(found, "break_even_days", "earnings, all causal")["value"] == pytest.approx(1.853, abs=5e-4)
+    assert measured(found, "break_even_days", "earnings, causal share")["value"] == pytest.approx(3.707, abs=5e-4)
+
+
+def test_a_ratio_is_withheld_with_its_reason_where_the_effect_may_be_zero_and_its_set_is_given_all_the_same():
+    found = appraise(effect(days=0.8, error=0.7), cost(), VALUES, draws=5_000, seed=1)
+    for measure, scenario in (("cost_per_extra_day", "any"), ("break_even_multiple", "base case"),
+                              ("break_even_causal_share", "earnings, causal share")):
+        row = measured(found, measure, scenario)
+        assert np.isnan(row["value"])
+        assert "includes zero" in row["withheld"]
+        assert row["set_form"] == "outside"
+        assert row["conf_low"] < 0 < row["conf_high"]
+    assert measured(found, "break_even_days", "base case")["value"] == pytest.approx(9)
+    assert not np.isnan(measured(found, "net_benefit", "base case")["value"])
+
+
+def test_fewer_days_give_no_ratio():
+    row = measured(appraise(effect(days=-2.0), cost(), VALUES, draws=5_000, seed=1), "cost_per_extra_day")
+    assert np.isnan(row["value"])
+    assert "fewer days" in row["withheld"]
+
+
+def test_net_benefit_includes_zero_exactly_for_values_inside_the_set():
+    found = appraise(effect(), cost(), VALUES, draws=5_000, seed=1)
+    ratio = measured(found, "cost_per_extra_day")
+    for edge in (ratio["conf_low"], ratio["conf_high"]):
+        at_edge = appraise(effect(), cost(), valuations(quantity(edge), None, None), draws=5_000, seed=1)
+        limits = measured(at_edge, "net_benefit", "base case")[["conf_low", "conf_high"]].tolist()
+        assert min(abs(limit) for limit in limits) < 1e-6
+
+
+def test_without_the_earnings_association_there_is_only_the_base_case():
+    found = appraise(effect(), cost(), valuations(quantity(100.0), None, None), draws=5_000, seed=1)
+    assert set(found["scenario"]) == {"any", "base case"}
+    assert "break_even_causal_share" not in set(found["measure"])
+
+
+def test_draws_reproduce_the_moments_they_are_drawn_from():
+    draws = 200_000
+    plane = draw_plane(effect(), cost(), draws=draws, seed=5)
+    # Student's variance is df / (df - 2) times the squared scale; four Monte Carlo standard errors are allowed.
+    spread = 0.5 * np.sqrt(12 / 10)
+    assert plane["extra_days"].mean() == pytest.approx(2.0, abs=4 * spread / np.sqrt(draws))
+    assert plane["extra_days"].std() == pytest.approx(spread, rel=0.02)
+    assert plane["extra_cost"].mean() == pytest.approx(900, abs=4 * 45 / np.sqrt(draws))
+    assert plane["extra_cost"].std() == pytest.approx(45, rel=0.02)
+    assert abs(np.corrcoef(plane["extra_days"], plane["extra_cost"])[0, 1]) < 4 / np.sqrt(draws)
+    benefit = net_benefit(plane, 375.0)
+    analytic = np.sqrt((375 * spread) ** 2 + 45**2)
+    assert benefit.mean() == pytest.approx(375 * 2 - 900, abs=4 * analytic / np.sqrt(draws))
+    assert benefit.std() == pytest.approx(analytic, rel=0.02)
+
+
+def test_probabilities_agree_with_students_distribution_when_cost_is_known():
+    found = appraise(effect(), cost(error=0.0), VALUES, draws=100_000, seed=2)
+    more = student.sf((0 - 2.0) / 0.5, 12)
+    even = student.sf((900 / 375 - 2.0) / 0.5, 12)
+    assert measured(found, "probability_more_days")["value"] == pytest.approx(more, abs=0.002)
+    assert measured(found, "probability_breaking_even", "earnings, causal share")["value"] == pytest.approx(even, abs=0.006)
+
+
+def test_draws_follow_the_seed_and_share_their_noise_between_denominators():
+    first = draw_plane(effect(), cost(), draws=5_000, seed=9)
+    pd.testing.assert_frame_equal(first, draw_plane(effect(), cost(), draws=5_000, seed=9))
+    assert not first["extra_days"].equals(draw_plane(effect(), cost(), draws=5_000, seed=10)["extra_days"])
+    started = draw_plane(effect(days=4.0, error=1.0, level="started"), cost(1800.0, 90.0, "started"), draws=5_000, seed=9)
+    np.testing.assert_allclose(started["extra_days"], 2 * first["extra_days"])
+    np.testing.assert_allclose(started["extra_cost"], 2 * first["extra_cost"])
+
+
+def test_draws_with_fewer_days_are_told_apart_from_cheap_ones():
+    plane = draw_plane(effect(days=0.2), cost(), draws=5_000, seed=1)
+    harmful = plane["extra_days"] <= 0
+    assert harmful.any()
+    assert set(plane.loc[harmful, "quadrant"]) == {"fewer days, costs more"}
+    assert set(plane.loc[~harmful, "quadrant"]) == {"more days, costs more"}
+    saving = draw_plane(effect(days=0.2), cost(-50.0, 0.0), draws=5_000, seed=1)
+    assert set(saving["quadrant"]) == {"more days, costs no more", "fewer days, costs no more"}
+    marked = mark_breaking_even(plane, VALUES)
+    assert not marked.loc[harmful, "breaks_even"].any()
+    assert (marked["breaks_even"] == (100 * plane["extra_days"] >= plane["extra_cost"])).all()
+    assert (marked["breaks_even_earnings"].astype(bool) == (375 * plane["extra_days"] >= plane["extra_cost"])).all()
+    assert mark_breaking_even(plane, VALUES[:1])["breaks_even_earnings"].isna().all()
+
+
+def test_fewer_than_five_thousand_draws_are_refused():
+    with pytest.raises(ContractError, match="5,000"):
+        draw_plane(effect(), cost(), draws=4_999, seed=1)
+
+
+def test_less_absence_counts_as_more_days():
+    found = days_effect(estimates(), level="referred", estimand="B", outcome="absence_rate")
+    assert (found.extra_days, found.conf_low, found.conf_high, found.includes_zero) == (2.0, 0.9, 3.1, False)
+    attended = days_effect(estimates(direction="attendance", estimate=2.0, conf_low=0.9, conf_high=3.1), level="referred", estimand="B",
+                           outcome="absence_rate")
+    assert attended == found
+
+
+def test_the_effect_must_be_one_registered_row():
+    two = pd.concat([estimates(), estimates(estimate_id="other", headline=False)], ignore_index=True)
+    assert days_effect(two, level="referred", estimand="B", outcome="absence_rate").estimate_id == "B_referred_days"
+    both = pd.concat([estimates(), estimates(estimate_id="other")], ignore_index=True)
+    with pytest.raises(ContractError, match="B_referred_days, other"):
+        days_effect(both, level="referred", estimand="B", outcome="absence_rate")
+    with pytest.raises(ContractError, match="found none"):
+        days_effect(estimates(), level="started", estimand="B", outcome="absence_rate")
+    with pytest.raises(ContractError, match="found none"):
+        days_effect(estimates(scale="percentage points of sessions"), level="referred", estimand="B", outcome="absence_rate")
+
+
+def test_an_effect_without_degrees_of_freedom_carries_no_uncertainty():
+    with pytest.raises(UnidentifiedError, match="degrees of freedom"):
+        days_effect(estimates(df=None), level="referred", estimand="B", outcome="absence_rate")
+
+
+def test_the_table_holds_each_denominator_in_each_perspective_and_marks_the_headline():
+    table = appraisal_table(
+        pd.concat([estimates(), estimates(estimate_id="B_started_days", level="started", estimate=-3.0)], ignore_index=True), costs(), VALUES,
+        estimand_by_denominator={"referred": "B", "started": "B"}, outcome="absence_rate", relative_error=0.05, perspective="public_sector",
+        denominator="referred", draws=5_000, seed=1,
+    )
+    key = ["perspective", "denominator", "scenario", "measure"]
+    assert not table.duplicated(key).any()
+    assert len(table.groupby(["perspective", "denominator"])) == 6
+    headline = table.loc[table["headline"]]
+    assert set(headline["perspective"]) == {"public_sector"} and set(headline["denominator"]) == {"referred"}
+    per_day = table.loc[table["measure"].eq("cost_per_extra_day")].set_index(["perspective", "denominator"])["value"]
+    assert per_day[("public_sector", "referred")] == pytest.approx(450)
+    assert per_day[("society", "started")] == pytest.approx(950 * 1.5 / 3)
+    with pytest.raises(DataError, match="public_sector"):
+        appraisal_table(estimates(), costs().iloc[[0]], VALUES, estimand_by_denominator={"referred": "B"}, outcome="absence_rate",
+                        relative_error=0.05, perspective="public_sector", denominator="referred", draws=5_000, seed=1)
+
+
+def test_the_headlines_draws_are_those_behind_its_probabilities():
+    spec = {"estimand_by_denominator": {"referred": "B"}, "outcome": "absence_rate", "relative_error": 0.05, "perspective": "public_sector",
+            "denominator": "referred", "draws": 5_000, "seed": 3}
+    table = appraisal_table(estimates(), costs(), VALUES, **spec)
+    plane = headline_plane(estimates(), costs(), VALUES, **spec)
+    found = table.loc[table["headline"] & table["measure"].eq("probability_breaking_even")].set_index("scenario")["value"]
+    assert found["base case"] == plane["breaks_even"].mean()
+    assert found["earnings, causal share"] == plane["breaks_even_earnings"].mean()
+
+
+def test_cost_per_pupil_takes_its_own_denominator_and_registered_error():
+    found = pupil_cost(costs(), denominator="started", perspective="funder", relative_error=0.05)
+    assert (found.amount, found.std_error) == pytest.approx((1200, 60))
