@@ -83,6 +83,17 @@ def read_absence_bands(folder: Path) -> pd.DataFrame:
     return check_absence_bands(frame, where=found.name)
 
 
+def check_bands_file(folder: Path, root: Path, tables: Iterable[str]) -> None:
+    """Hold the file of bands against its rules; ``root`` and ``tables`` are those of every kind's check of extracts.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_absence_bands`.
+    """
+    read_absence_bands(folder)
+
+
 def check_absence_bands(frame: pd.DataFrame, *, where: str = TABLE) -> pd.DataFrame:
     """Hold published bands against the rules of the table.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.errors import DataError
 
-from .dictionary import Column, Table
+from .dictionary import Column, Table, load_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -144,6 +145,21 @@ def open_source(con: duckdb.DuckDBPyConnection, folder: Path, table: Table) -> S
     source = Source(table, path, relation, physical)
     _check_types(con, source)
     return source
+
+
+def check_files(folder: Path, root: Path, tables: Iterable[str]) -> None:
+    """Hold the columns and types of an extract's files against the dictionary, without looking at its rows' rules.
+
+    Raises
+    ------
+    DataError
+        As :func:`open_source`.
+    """
+    import duckdb
+
+    with duckdb.connect() as con:
+        for name in tables:
+            open_source(con, folder, load_table(root, name))
 
 
 def _csv_header(path: Path) -> list[str]:

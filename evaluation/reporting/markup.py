@@ -15,6 +15,7 @@ from evaluation.reporting.text import (
     is_missing,
     value_text,
 )
+from evaluation.reporting.words import true_minus
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ CSS_PIXELS_PER_INCH = 96
 def caption_html(caption: str, label: str | None, identifier: str) -> str:
     """Return the inside of a caption: a place for its number, the simulated label, the words."""
     simulated = f'<strong class="simulated">{SIMULATED}.</strong> ' if label == "simulated" else ""
-    return f'<span class="item-number"></span>{simulated}<span id="{identifier}-caption">{escape(caption)}</span>'
+    return f'<span class="item-number"></span>{simulated}<span id="{identifier}-caption">{escape(true_minus(caption))}</span>'
 
 
 def column_decimals(values: pd.Series) -> int | None:
@@ -86,6 +87,7 @@ def table_html(
     max_rows: int = MOST_ROWS,
     whole: str = "the tables of this stage",
     row_ids: Sequence[str] | None = None,
+    codes: bool = False,
 ) -> str:
     """Return a table that can be read by eye, keyboard and screen reader.
 
@@ -107,6 +109,8 @@ def table_html(
         Where the whole table is, for the sentence under a table that was cut.
     row_ids : sequence of str, optional
         An id for each row, so that a sentence can point to it.
+    codes : bool
+        Show codes as they stand in the table instead of plain words, for a reader who looks them up.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def table_html(
     digits = {column: decimals.get(column, column_decimals(frame[column])) for column in columns}
     numeric = {column: column_decimals(frame[column]) is not None for column in columns}
     cells = {
-        column: [escape(value_text(value, digits[column])) for value in shown[column].tolist()] for column in columns
+        column: [escape(value_text(value, digits[column], codes=codes)) for value in shown[column].tolist()] for column in columns
     }
     head = "".join(
         f'<th scope="col"{_number_class(numeric[column])}>'
@@ -206,7 +210,7 @@ def figure_html(
     return (
         f'<figure class="shown-figure" id="{identifier}">'
         f"<figcaption>{caption_html(caption, label, identifier)}</figcaption>"
-        f'<img alt="{escape(alt)}" width="{width}" height="{height}" src="data:image/png;base64,{source}">'
+        f'<img alt="{escape(true_minus(alt))}" width="{width}" height="{height}" src="data:image/png;base64,{source}">'
         f"</figure><details><summary>Numbers in this figure<span class=\"hidden\">: {escape(caption)}</span></summary>"
         f"{numbers}</details>"
     )
@@ -233,10 +237,10 @@ def sentence_html(sentence: str, rows: Sequence[str], identifier: str) -> str:
     for block in sentence.strip().split("\n\n"):
         lines = [line.strip() for line in block.splitlines() if line.strip()]
         if lines and all(line.startswith("- ") for line in lines):
-            items = "".join(f"<li>{escape(line[2:])}</li>" for line in lines)
+            items = "".join(f"<li>{escape(true_minus(line[2:]))}</li>" for line in lines)
             blocks.append(f"<ul>{items}</ul>")
         elif lines:
-            blocks.append(f"<p>{escape(' '.join(lines))}</p>")
+            blocks.append(f"<p>{escape(true_minus(' '.join(lines)))}</p>")
     if rows:
         names = "; ".join(escape(row) for row in rows)
         blocks.append(f'<p class="note">Numbers from: {names}.</p>')
@@ -244,7 +248,7 @@ def sentence_html(sentence: str, rows: Sequence[str], identifier: str) -> str:
 
 
 def headline_html(headline: pd.DataFrame, titles: Mapping[str, str], identifier: str, label: str | None) -> str:
-    """Return the headline block: the verdict large, each item beside its name, the numbers one click away.
+    """Return the headline block: its label, the verdict large, each item beside its name, the numbers one click away.
 
     Parameters
     ----------
@@ -269,11 +273,12 @@ def headline_html(headline: pd.DataFrame, titles: Mapping[str, str], identifier:
         if row["key"] in titles or row["key"] == "verdict" or not items:
             items.append((row["key"], []))
         items[-1][1].append(row)
+    standing = "".join(_label_html(rows, label) for key, rows in items if key == "label")
     verdict = "".join(_verdict_html(rows, identifier) for key, rows in items if key == "verdict")
     body = "".join(
         f"<dt>{escape(titles.get(key, header_text(key)))}</dt><dd>{''.join(_sentence(row, identifier) for row in rows)}</dd>"
         for key, rows in items
-        if key != "verdict"
+        if key not in ("label", "verdict")
     )
     numbers = table_html(
         headline[["position", "key", "value", "conf_low", "conf_high", "unit", "source_table", "source_key"]],
@@ -283,28 +288,38 @@ def headline_html(headline: pd.DataFrame, titles: Mapping[str, str], identifier:
         decimals={"value": 3, "conf_low": 3, "conf_high": 3},
         labels={"conf_low": "Interval from", "conf_high": "Interval to", "source_key": "Source row"},
         row_ids=[f"{identifier}-row-{row['position']}" for row in records],
+        codes=True,
     )
-    simulated = f'<p class="simulated">{SIMULATED}</p>' if label == "simulated" else ""
+    if label == "simulated" and SIMULATED not in standing:
+        standing = f'<p class="simulated">{SIMULATED}</p>{standing}'
     return (
-        f'<div class="headline" id="{identifier}">{simulated}{verdict}<dl>{body}</dl></div>'
+        f'<div class="headline" id="{identifier}">{standing}{verdict}<dl>{body}</dl></div>'
         f"<details><summary>Numbers behind the headline</summary>{numbers}</details>"
     )
+
+
+def _label_html(rows: Sequence[Mapping[str, Any]], label: str | None) -> str:
+    """Return what the data and the report are, above all else."""
+    mark = " simulated" if label == "simulated" else ""
+    return f'<p class="headline-label{mark}">{escape(true_minus(" ".join(row["text"] for row in rows)))}</p>'
 
 
 def _verdict_html(rows: Sequence[Mapping[str, Any]], identifier: str) -> str:
     """Return the verdict: its first sentence large, what is said with it below."""
     first, stop, rest = rows[0]["text"].partition(". ")
-    more = f"<p>{escape(rest)}</p>" if rest else ""
+    link = _row_link(rows[0], identifier)
+    more = f"<p>{escape(true_minus(rest))}{link}</p>" if rest else ""
     said = more + "".join(_sentence(row, identifier) for row in rows[1:])
-    return f'<p class="verdict">{escape(first + stop.strip())}</p><div class="verdict-more">{said}</div>'
+    return f'<p class="verdict">{escape(first + stop.strip())}{"" if rest else link}</p><div class="verdict-more">{said}</div>'
 
 
 def _sentence(row: Mapping[str, Any], identifier: str) -> str:
-    return f"<p>{escape(row['text'])}{_row_link(row, identifier)}</p>"
+    return f"<p>{escape(true_minus(row['text']))}{_row_link(row, identifier)}</p>"
 
 
 def _row_link(row: Mapping[str, Any], identifier: str) -> str:
-    if is_missing(row["value"]):
+    """Return the link from a sentence to the row in which its source is named; none for a sentence without a source."""
+    if is_missing(row["value"]) and is_missing(row["source_table"]):
         return ""
     return (
         f' <a class="row-link" href="#{identifier}-row-{row["position"]}">row {row["position"]}'

@@ -10,6 +10,8 @@ from datetime import date, datetime
 from numbers import Integral, Real
 from typing import Any
 
+from evaluation.reporting.words import column_words, true_minus, unit_words, value_words
+
 SIMULATED = "SIMULATED - not a finding"
 """The words that every simulated figure, caption, page and file carries."""
 
@@ -128,7 +130,7 @@ def date_text(value: date | datetime) -> str:
     return f"{value.day} {value:%B} {value.year}"
 
 
-def value_text(value: Any, decimals: int | None = None) -> str:
+def value_text(value: Any, decimals: int | None = None, *, codes: bool = False) -> str:
     """Write any value of a table for reading.
 
     Parameters
@@ -137,6 +139,8 @@ def value_text(value: Any, decimals: int | None = None) -> str:
         Number, text, date, truth value or missing.
     decimals : int, optional
         As in :func:`number_text`; ignored for all but numbers.
+    codes : bool
+        Leave codes as they are, for readers who look a row up; otherwise they are put into plain words.
 
     Returns
     -------
@@ -151,7 +155,7 @@ def value_text(value: Any, decimals: int | None = None) -> str:
         return number_text(value, decimals)
     if isinstance(value, (date, datetime)):
         return date_text(value)
-    return shorten(str(value))
+    return shorten(str(value) if codes else true_minus(value_words(str(value))))
 
 
 def spreadsheet_safe(value: Any) -> Any:
@@ -171,6 +175,5 @@ def spreadsheet_safe(value: Any) -> Any:
 def header_text(column: str, label: str | None = None, unit: str | None = None) -> str:
     """Write a column's header: its label or its name in words, with the unit in brackets."""
     if label is None:
-        words = str(column).replace("_", " ").strip()
-        label = words[:1].upper() + words[1:]
-    return f"{label} ({unit})" if unit else label
+        label = column_words(str(column))
+    return f"{label} ({unit_words(unit)})" if unit else label

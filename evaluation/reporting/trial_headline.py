@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evaluation.impact.estimates import DAYS, POINTS
-from evaluation.impact.verdict import CHECKS, NOT_ESTIMATED
+from evaluation.impact.verdict import NOT_ESTIMATED
 from evaluation.reporting.headline import (
     HeadlineRow,
     headline_frame,
@@ -16,6 +16,7 @@ from evaluation.reporting.headline import (
 )
 from evaluation.reporting.text import SIMULATED, is_missing, number_text
 from evaluation.reporting.trial_sentences import attrition_rating, money, one_row, so_what, usable, who
+from evaluation.reporting.trial_tables import CHECK_WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,18 @@ LABEL_SENTENCES = {
     "restricted": "Restricted: made from pupils' records and not cleared for release.",
 }
 KIND_WORDS = {"formative": "Formative report", "interim": "Interim report", "final": "Final report"}
+NOT_YET_ASSURED = "Draft: not yet assured."
+NOT_IN_THIS_VERSION = (
+    "Not part of this version, so the verdict has not been tested by them: a placebo cohort (the same sum for pupils whom no mentor can have "
+    "helped), sensitivity bounds (how large an unseen difference between pupils would overturn the answer) and subgroups (whether some pupils "
+    "gained more than others)."
+)
 OFFER, REFERRAL = "A", "B"
+LEAD_SENTENCES = {
+    OFFER: "By the registered rule the first effect is worked out from all eligible pupils, so it does not depend on how pupils were chosen.",
+    REFERRAL: "By the registered rule the effect on pupils referred leads, because an effect of the size looked for is too small to be seen among all "
+              "eligible pupils. It depends on how pupils were chosen.",
+}  # fmt: skip
 NOT_THEIRS = " The effect above must not be read as theirs."
 NO_EFFECT_STAGES = "this formative run leaves out the stages that estimate effects"
 
@@ -56,11 +68,12 @@ def trial_headline(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol, 
     appraisal = usable(tables["appraisal"], wording)
     value = protocol.value_for_money
     rows = [
-        HeadlineRow("label", f"{LABEL_SENTENCES[label]} {KIND_WORDS[protocol.report_kind]}."),
+        HeadlineRow("label", f"{LABEL_SENTENCES[label]} {KIND_WORDS[protocol.report_kind]}. {NOT_YET_ASSURED}"),
         HeadlineRow("verdict", f"{wording}: {reason}" if not estimable else wording, source_table="impact_diagnostics", source_key="study, verdict"),
+        *(_checks(tables["impact_diagnostics"]) if estimable else ()),
         *(effects(tables["estimates"], tables["impact_diagnostics"], protocol) if estimable else _no_effect(reason)),
-        *who(tables["cohort_flow"], tables["delivery_reach"]),
-        HeadlineRow("greatest_need", f"The effect on severely absent pupils was not estimated in this run.{NOT_THEIRS if estimable else ''}"),
+        *who(tables["cohort_flow"], tables["delivery_reach"], _leading_days(tables) if estimable else None),
+        HeadlineRow("greatest_need", f"The effect on severely absent pupils is not estimated in this version.{NOT_THEIRS if estimable else ''}"),
         *money(appraisal, tables["costs_by_perspective"], value.perspective, value.denominator, protocol.report.break_even_scenario),
         *(_how_sure(tables, protocol) if estimable else [HeadlineRow("how_sure", "No effect is stated, so there is none to be sure or unsure of.")]),
         *so_what(wording, appraisal, protocol.report),
@@ -76,6 +89,34 @@ def verdict_of(diagnostics: pd.DataFrame) -> tuple[str, str]:
         return NOT_ESTIMATED, NO_EFFECT_STAGES
     reason = one_row(diagnostics, "impact_diagnostics", analysis="study", item="verdict_reason")
     return str(row["text"]), str(reason["text"]) if reason is not None else "no reason was recorded"
+
+
+def _checks(diagnostics: pd.DataFrame) -> list[HeadlineRow]:
+    """Say which registered checks stand behind the verdict, which of them hold, and what was not part of this version."""
+    found = {words: one_row(diagnostics, "impact_diagnostics", analysis="study", item=f"check_{name}") for name, words in CHECK_WORDS.items()}
+    held = {words: row["value"] == 1.0 for words, row in found.items() if row is not None}
+    rows = []
+    if held:
+        passed = [_lower_first(words) for words, holds in held.items() if holds]
+        failed = [_lower_first(words) for words, holds in held.items() if not holds]
+        parts = [f"{lead}: {'; '.join(said)}" for lead, said in (("what holds", passed), ("what does not hold", failed)) if said]
+        rows.append(HeadlineRow(
+            "verdict_checks",
+            f"Behind this verdict stand the interval of the effect and the registered checks, of which {len(passed)} of {len(held)} hold. "
+            f"{'. '.join(part[:1].upper() + part[1:] for part in parts)}.",
+            len(passed), unit="checks that hold", source_table="impact_diagnostics", source_key="study, check_*",
+        ))  # fmt: skip
+    return [*rows, HeadlineRow("verdict_not_included", NOT_IN_THIS_VERSION)]
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _leading_days(tables: Mapping[str, pd.DataFrame]) -> Mapping[str, Any] | None:
+    """Return the row of the effect that leads, in days, or None."""
+    found = leading_rows(tables["estimates"], level="referred", estimand=lead_estimand(tables["impact_diagnostics"]))
+    return None if found is None else found[0]
 
 
 def lead_estimand(diagnostics: pd.DataFrame) -> str:
@@ -115,18 +156,21 @@ def effects(estimates: pd.DataFrame, diagnostics: pd.DataFrame, protocol: TrialP
             f"Pupils referred attended {more_or_fewer(days['estimate'])} days per pupil over {window} than similar pupils with usual "
             f"support ({_interval(days)}; {number_text(points['estimate'], 1)} percentage points of sessions).{' ' if reading else ''}{reading}",
         ))  # fmt: skip
-        said = one_row(diagnostics, "impact_diagnostics", analysis="study", item="lead_estimand")
-        if said is not None:
-            rows.append(HeadlineRow("effect_lead", f"By the registered rule, {said['text']}."))
-    for key, level, estimand, words in (
-        ("effect_eligible", "eligible", OFFER, "All eligible pupils in schools with mentors, referred or not"),
-        ("effect_started", "started", REFERRAL, "Pupils who started (worked out from the effect on referred pupils, whose bias it inherits)"),
+    for key, level, estimand, words, more in (
+        ("effect_eligible", "eligible", OFFER, "All eligible pupils in schools with mentors, referred or not", ""),
+        ("effect_started", "started", REFERRAL, "Pupils who started", " This is worked out from the effect on pupils referred and shares its weaknesses."),
     ):
         found = leading_rows(estimates, level=level, estimand=estimand)
         if found is not None:
             days, points = found
-            text = f"{words}: {more_or_fewer(days['estimate'])} days per pupil ({_interval(days)}; {number_text(points['estimate'], 1)} points)."
+            unclear = " No clear evidence either way." if days["conf_low"] <= 0 <= days["conf_high"] else ""
+            text = (
+                f"{words}: {more_or_fewer(days['estimate'])} days per pupil over {window} ({_interval(days)}; "
+                f"{number_text(points['estimate'], 1)} points).{unclear}{more}"
+            )
             rows.append(_effect_row(key, days, text))
+    if referred is not None:
+        rows.append(HeadlineRow("effect_lead", LEAD_SENTENCES[lead], source_table="impact_diagnostics", source_key="study, lead_estimand"))
     return [*rows, *_counterfactual(referred, diagnostics, lead)]
 
 
@@ -149,8 +193,8 @@ def _counterfactual(referred: tuple[Mapping[str, Any], Mapping[str, Any]] | None
     whose = "pupils referred" if lead == REFERRAL else "all eligible pupils in schools with mentors"
     return [HeadlineRow(
         "counterfactual",
-        f"The attendance of {whose} {_moved(theirs['value'])}; that of similar pupils {_moved(others['value'])}. The first number alone is no "
-        "effect.",
+        f"From the half-terms before to the same half-terms a year later, the attendance of {whose} {_moved(theirs['value'])}; that of similar "
+        f"pupils with usual support {_moved(others['value'])}. The first number alone is no effect.",
         others["value"], unit="percentage points of sessions attended", source_table="impact_diagnostics",
         source_key=f"{analysis}, change_comparison",
     )]  # fmt: skip
@@ -179,7 +223,8 @@ def _how_sure(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol) -> li
         if days is not None and not is_missing(days["value"]):
             rows.append(HeadlineRow(
                 "how_sure_detectable",
-                f"The smallest effect that the study could detect is {number_text(days['value'], 1)} days per pupil referred ({days['text']}).",
+                f"The smallest effect that the study could detect is {number_text(days['value'], 1)} days per pupil referred over the half-terms "
+                f"measured ({days['text']}).",
                 days["value"], unit=DAYS, source_table="impact_diagnostics", source_key=f"{analysis}, smallest_detectable_days",
             ))  # fmt: skip
     return [*rows, HeadlineRow("how_sure_threat", f"Largest threat: {largest_threat(diagnostics)}.")]
@@ -187,13 +232,47 @@ def _how_sure(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol) -> li
 
 def largest_threat(diagnostics: pd.DataFrame) -> str:
     """Return the largest threat by rule: the first registered check that failed, else what the leading estimand assumes."""
-    for name, said in CHECKS.items():
+    for name, said in CHECK_WORDS.items():
         row = one_row(diagnostics, "impact_diagnostics", analysis="study", item=f"check_{name}")
         if row is not None and row["value"] != 1.0:
-            return f"a registered check failed, for it does not hold that {said}"
+            return f"a registered check failed, for it does not hold that {_lower_first(said)}"
     if lead_estimand(diagnostics) == REFERRAL:
         return "pupils may have been chosen for reasons that the registers do not hold"
     return "mentoring may have touched eligible pupils who were not referred"
+
+
+def why_before_and_after_misleads(arms: pd.DataFrame, estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> str:
+    """Say in two sentences, from the numbers of this run, why a before-and-after figure of pupils referred is no effect.
+
+    Parameters
+    ----------
+    arms : pandas.DataFrame
+        ``event_time, mentored, comparison``: mean absence (percentage of sessions) by half-term, 0 being the one in which pupils were chosen.
+    estimates, diagnostics : pandas.DataFrame
+        Tables ``estimates`` and ``impact_diagnostics``.
+    """
+    chosen, last = arms.loc[arms["event_time"].eq(0)], arms.iloc[-1]
+    found = leading_rows(estimates, level="referred", estimand=REFERRAL)
+    analysis = "" if found is None else _analysis(found[0])
+    theirs = one_row(diagnostics, "impact_diagnostics", analysis=analysis, item="change_treated")
+    others = one_row(diagnostics, "impact_diagnostics", analysis=analysis, item="change_comparison")
+    said = []
+    if len(chosen):
+        first = chosen.iloc[0]
+        fell = last["mentored"] < first["mentored"] and last["comparison"] < first["comparison"]
+        reading = "much of a bad spell passes with or without a mentor" if fell else "what follows a bad spell is no effect by itself"
+        said.append(
+            f"Pupils are chosen for a bad half-term, in which pupils referred missed {number_text(first['mentored'], 1)}% of sessions and similar "
+            f"pupils {number_text(first['comparison'], 1)}%; {number_text(int(last['event_time']), 0)} half-terms later they missed "
+            f"{number_text(last['mentored'], 1)}% and {number_text(last['comparison'], 1)}%, so {reading}."
+        )
+    if theirs is not None and others is not None:
+        looks = "harm" if theirs["value"] < 0 else "success"
+        said.append(
+            f"Set against the same half-terms a year earlier, the attendance of pupils referred {_moved(theirs['value'])}, which alone would look "
+            f"like {looks}, but that of similar pupils with usual support {_moved(others['value'])}: only the difference can be an effect."
+        )
+    return " ".join(said) or "A before-and-after figure cannot be set beside similar pupils in this run, so none is shown."
 
 
 def truth_sentence(truth: pd.DataFrame, estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> str:
@@ -215,7 +294,8 @@ def truth_sentence(truth: pd.DataFrame, estimates: pd.DataFrame, diagnostics: pd
         return "There is no truth to compare with."
     holds = "holds" if bool(row["covered"]) else "does not hold"
     return (
-        f"The true effect on pupils referred, known because the data are simulated, is {number_text(row['truth'], 1)} days. The estimate is "
+        f"The true effect on pupils referred, known because the data are simulated, is {number_text(row['truth'], 1)} days over the "
+        "half-terms measured. The estimate is "
         f"{number_text(row['estimate'], 1)} days; its interval ({number_text(row['conf_low'], 1)} to {number_text(row['conf_high'], 1)}) "
         f"{holds} the truth. One run proves little either way: a method is judged over many."
     )

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import ContractError
-from evaluation.reporting.headline import NOT_ESTIMATED, HeadlineRow, interval_text
+from evaluation.reporting.headline import NOT_ESTIMATED, HeadlineRow, interval_text, more_or_fewer
 from evaluation.reporting.text import is_missing, money_text, number_text
+from evaluation.reporting.words import true_minus
 from evaluation.value.wording import chance_in_words
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from evaluation.protocol.trial import ReportSection
 
-BASE_CASE = "base case"
+BASE_CASE, WHOLE_ASSOCIATION = "base case", "earnings, all causal"
 MENTORED, COMPARISON, REFERRED = "schools with mentors", "comparison schools", "referred pupils"
 LEVEL_WORDS = {"eligible": "eligible pupils", "referred": "pupils referred", "started": "pupils who started"}
 PLACE_WORDS = {"school": "A school", "trust": "A trust", "authority": "An authority"}
@@ -41,23 +42,27 @@ def one_row(frame: pd.DataFrame, table: str, **where: Any) -> Mapping[str, Any] 
     return found.iloc[0].to_dict() if len(found) else None
 
 
-def who(flow: pd.DataFrame, reach: pd.DataFrame) -> list[HeadlineRow]:
-    """Return who was offered, reached and analysed.
+def who(flow: pd.DataFrame, reach: pd.DataFrame, lead: Mapping[str, Any] | None = None) -> list[HeadlineRow]:
+    """Return who was offered, reached and analysed, and whom the leading effect rests on.
 
     Parameters
     ----------
     flow, reach : pandas.DataFrame
         Tables ``cohort_flow`` and ``delivery_reach``.
+    lead : mapping, optional
+        The leading row of table ``estimates``.
     """
     rows = []
     programme = one_row(reach, "delivery_reach", level="programme")
     if programme is not None:
         offered = "" if is_missing(programme["eligible"]) else f"{_count(programme['eligible'])} eligible pupils in schools with mentors; "
+        areas = int(reach["level"].eq("area").sum())
+        places = f" and {areas} areas" if areas else ""
         share = "" if is_missing(programme["share_started"]) else f" ({number_text(100 * programme['share_started'], 0)}%)"
         rows.append(HeadlineRow(
             "who",
             f"{offered}{_count(programme['referred'])} referred, of whom {_count(programme['started'])} started{share} and "
-            f"{_count(programme['completed'])} completed, in {_count(programme['schools'])} schools that referred.",
+            f"{_count(programme['completed'])} completed, in {_count(programme['schools'])} schools that referred{places}.",
             programme["referred"], unit="pupils", source_table="delivery_reach", source_key="programme",
         ))  # fmt: skip
     counts = {group: _analysed(flow, group) for group in (REFERRED, COMPARISON)}
@@ -65,11 +70,28 @@ def who(flow: pd.DataFrame, reach: pd.DataFrame) -> list[HeadlineRow]:
         treated, comparison = counts[REFERRED], counts[COMPARISON]
         rows.append(HeadlineRow(
             "who_analysed" if rows else "who",
-            f"Analysed: {_count(treated['pupils'])} referred pupils in {_count(treated['schools'])} schools; similar pupils were sought "
-            f"among {_count(comparison['pupils'])} who met the same rule in {_count(comparison['schools'])} comparison schools.",
+            f"Analysed: {_count(treated['pupils'])} of the pupils referred, in {_count(treated['schools'])} schools, who met the absence rule and "
+            f"could be followed. {_rests_on(lead, comparison)}",
             treated["pupils"], unit="pupils", source_table="cohort_flow", source_key=f"{REFERRED}: {treated['step']}",
         ))  # fmt: skip
     return rows or [HeadlineRow("who", "No pupils were counted in this run.")]
+
+
+def _rests_on(lead: Mapping[str, Any] | None, comparison: Mapping[str, Any]) -> str:
+    """Say how many pupils stand behind the leading effect, or among whom similar pupils were sought."""
+    if lead is None or is_missing(lead.get("n_treated")):
+        return (
+            f"Similar pupils were sought among {_count(comparison['pupils'])} who met the same rule in {_count(comparison['schools'])} "
+            "comparison schools."
+        )
+    alone = "" if is_missing(lead["unmatched"]) or lead["unmatched"] == 0 else f" ({_count(lead['unmatched'])} had no similar pupil)"
+    return (
+        f"The leading effect rests on {_count(lead['n_treated'])} of them{alone} and on {_count(lead['n_comparison'])} similar pupils in "
+        f"{_count(lead['schools_comparison'])} comparison schools."
+        if lead["estimand"] == "B" else
+        f"The leading effect rests on all {_count(lead['n_treated'])} eligible pupils analysed in {_count(lead['schools_treated'])} schools with "
+        f"mentors and on {_count(lead['n_comparison'])} pupils in {_count(lead['schools_comparison'])} comparison schools."
+    )
 
 
 def _analysed(flow: pd.DataFrame, group: str) -> Mapping[str, Any] | None:
@@ -126,7 +148,8 @@ def money(appraisal: pd.DataFrame, costs: pd.DataFrame, perspective: str, denomi
     if chance is not None and assumed is not None:
         rows.append(HeadlineRow(
             "money_break_even",
-            f"{_value_words(scenario, assumed)}, the probability of breaking even is {chance_in_words(chance['value'])}.{_causal_share(leading)}",
+            f"{_value_words(scenario, assumed, measure('value_per_day', WHOLE_ASSOCIATION))}, the probability of breaking even is "
+            f"{chance_in_words(chance['value'])}.{_causal_share(leading)}",
             chance["value"], unit="probability", **source, source_key=_key(chance),
         ))  # fmt: skip
     return rows
@@ -136,7 +159,7 @@ def _per_day_text(row: Mapping[str, Any]) -> str:
     if not is_missing(row["withheld"]):
         return f"No single cost per extra day is given: {_lower_first(str(row['withheld']))}.{_set_text(row)}"
     return (
-        f"Each extra day attended cost {_pounds(row['value'])} ({100 * row['conf_level']:g}% interval "
+        f"Each extra day attended over the half-terms measured cost {_pounds(row['value'])} ({100 * row['conf_level']:g}% interval "
         f"{_pounds(row['conf_low'])} to {_pounds(row['conf_high'])})."
     )
 
@@ -154,12 +177,16 @@ def _set_text(row: Mapping[str, Any]) -> str:
     return f" The data fit {said} for a day." if said else ""
 
 
-def _value_words(scenario: str, assumed: Mapping[str, Any]) -> str:
+def _value_words(scenario: str, assumed: Mapping[str, Any], whole: Mapping[str, Any] | None) -> str:
+    """Say what an extra day is taken to be worth, and what that rests on."""
     if scenario == BASE_CASE:
         return f"At {_pounds(assumed['value'])} a day"
+    share = ""
+    if whole is not None and not is_missing(whole["value"]) and whole["value"] != assumed["value"]:
+        share = f"{number_text(100 * assumed['value'] / whole['value'], 0)}% of the {_pounds(whole['value'])} associated with a day, "
     return (
-        f"Counting {_pounds(assumed['value'])} of lifetime earnings a day, the registered share of an association that may not be causal "
-        f"({_standing(assumed['standing'])})"
+        f"Counting {_pounds(assumed['value'])} of lifetime earnings for an extra day ({share}{_standing(assumed['standing'])}; the link may not be "
+        "causal)"
     )
 
 
@@ -172,8 +199,7 @@ def _causal_share(leading: pd.DataFrame) -> str:
     if not 0 <= share <= 100:
         return ""
     return (
-        f" It would break even if {number_text(share, 0)}% of the published association of lifetime earnings with attendance were caused by "
-        "attendance."
+        f" It would break even if {number_text(share, 0)}% of the association of lifetime earnings with attendance were caused by attendance."
     )
 
 
@@ -210,12 +236,13 @@ def so_what(verdict: str, appraisal: pd.DataFrame, rules: ReportSection) -> list
     rows = [
         HeadlineRow(
             "so_what" if place == 0 else f"so_what_{key}",
-            f"{word}: criterion {'met' if met else 'not met'} ({criterion}).",
+            f"{word}: criterion {'met' if met else 'not met'} ({criterion}; it is {chance_in_words(p)}).",
             p, unit="probability", **source,
         )
         for place, (key, word, met, criterion) in enumerate(options)
     ]  # fmt: skip
-    return [*rows, HeadlineRow("so_what_decides", "The Department decides.")]
+    cost = " Attendance improved, but at that value of a day the improvement probably did not repay its cost." if improved and p < rules.stop_probability else ""
+    return [*rows, HeadlineRow("so_what_decides", f"The thresholds are planning choices.{cost} The Department decides.")]
 
 
 def planning(appraisal: pd.DataFrame, costs: pd.DataFrame, perspective: str, rules: ReportSection) -> str:
@@ -240,11 +267,38 @@ def planning(appraisal: pd.DataFrame, costs: pd.DataFrame, perspective: str, rul
         bought = ""
         if days is not None:
             bought = (
-                f", and could expect {number_text(starts * days['value'], 0)} extra days in all "
+                f"; at the effect measured here, {more_or_fewer(starts * days['value'], 0)} days attended in all over the half-terms measured "
                 f"({interval_text(starts * days['conf_low'], starts * days['conf_high'], days['conf_level'], 0)})"
             )
-        lines.append(f"- {PLACE_WORDS[place]} where {starts:,} pupils start would spend {money_text(cost)}{bought}.")
+        lines.append(f"- {PLACE_WORDS[place]} where {starts:,} pupils start would spend {money_text(cost)}, in {total['price_base']} prices{bought}.")
     return "\n".join(lines)
+
+
+def break_even(appraisal: pd.DataFrame, scenario: str) -> str:
+    """Say how many extra days a pupil would repay the cost, under each stated value of a day, beside the days measured.
+
+    Parameters
+    ----------
+    appraisal : pandas.DataFrame
+        Table ``appraisal``.
+    scenario : str
+        Value of a day under which the chance of breaking even is stated, beside the base case.
+    """
+    leading = appraisal.loc[appraisal["headline"].astype(bool)] if len(appraisal) else appraisal
+    if len(leading) == 0:
+        return "Break-even days cannot be given: effects were not estimated in this run."
+    parts = []
+    for name in dict.fromkeys((BASE_CASE, scenario)):
+        days, worth = (one_row(leading, "appraisal", measure=measure, scenario=name) for measure in ("break_even_days", "value_per_day"))
+        if days is not None and worth is not None and not is_missing(days["value"]):
+            parts.append(f"{number_text(days['value'], 1)} days if a day is worth {_pounds(worth['value'])} ({_standing(worth['standing'])})")
+    gained = one_row(leading, "appraisal", measure="extra_days", scenario="any")
+    if not parts or gained is None:
+        return "Break-even days cannot be given: no value of a day is registered."
+    return (
+        f"To repay its cost, support would have to add {' or '.join(parts)} for each of the {LEVEL_WORDS[gained['denominator']]} over the half-terms "
+        f"measured. The study measured {more_or_fewer(gained['value'])} ({interval_text(gained['conf_low'], gained['conf_high'], gained['conf_level'])})."
+    )
 
 
 def _extra_days(appraisal: pd.DataFrame, perspective: str) -> Mapping[str, Any] | None:
@@ -268,7 +322,7 @@ def intake(counts: pd.DataFrame) -> str:
     most = "" if refused == 0 else f", most in {worst['table']} ({number_text(worst['rejected_share'], 2)}% of its rows)"
     return (
         f"Of {_count(read)} rows read from {_count(len(counts))} tables, {_count(refused)} broke a rule and were refused{most}. The technical "
-        "edition lists the rules and the tolerance of each table."
+        "edition lists the tolerance of each table."
     )
 
 
@@ -293,8 +347,9 @@ def attrition_rating(attrition: pd.DataFrame, rules: ReportSection) -> HeadlineR
     rating = min(rules.security_design_ceiling, bands[0] if bands else 0)
     return HeadlineRow(
         "how_sure",
-        f"Security: at most {rating} of 5 by design and attrition ({number_text(100 * share, 1)}% of referred pupils lost) - provisional, by "
-        "rule, to be confirmed by peer reviewers; self-assessed and indicative.",
+        f"Security rating: at most {rating} of 5, from the design and from attrition ({number_text(100 * share, 1)}% of the {_count(base)} referred "
+        "pupils who entered were lost). Provisional, by rule, to be confirmed by peer reviewers. Self-assessed and indicative: the scale's bands "
+        "were not checked against its current edition.",
         rating, unit="of 5", source_table="attrition", source_key=REFERRED,
     )  # fmt: skip
 
@@ -329,7 +384,7 @@ def _number(value: Any) -> float | None:
 
 
 def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return true_minus(text[:1].lower() + text[1:])
 
 
 def usable(table: pd.DataFrame, verdict: str) -> pd.DataFrame:

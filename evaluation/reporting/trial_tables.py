@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.impact.estimates import BEFORE_AFTER, DAYS, POINTS
-from evaluation.impact.verdict import CHECKS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LEVELS = {"eligible": "All eligible pupils", "referred": "Pupils referred", "started": "Pupils who started"}
 DESIGNS = {"within_area": "within areas", "between_areas": "between areas"}
+METHODS = {
+    "matched": "Matched with similar pupils",
+    "matched with baseline mean": "Matched on earlier absence too",
+    "same rule, no matching": "All who met the same rule, no matching",
+    "offer effect divided by share referred": "Effect on all eligible, divided by the share referred",
+    "effect on referred divided by share started": "Effect on pupils referred, divided by the share who started",
+}
+CHECK_WORDS = {
+    "between_areas_agrees": "Compared with schools in other areas, the effect points the same way",
+    "same_rule_agrees": "Compared with all who met the same rule, without matching, the effect points the same way",
+    "offer_does_not_contradict": "The effect on all eligible pupils is not clearly below zero",
+}
+"""The registered checks by name, in words for the Department's readers; the rules themselves are those of the verdict."""
 
 
 def leading_effects(estimates: pd.DataFrame) -> pd.DataFrame:
@@ -29,14 +41,15 @@ def leading_effects(estimates: pd.DataFrame) -> pd.DataFrame:
     """
     leading = estimates.loc[estimates["headline"].astype(bool)].copy()
     leading["pupils"] = leading["level"].map(LEVELS)
-    leading["method"] = _sentence_case(leading["method"])
     leading["order"] = leading["level"].map({level: place for place, level in enumerate(("referred", "eligible", "started"))})
-    keys = ["order", "pupils", "method"]
+    leading["rank"] = _rank(leading["method"])
+    leading["method"] = _method(leading["method"])
+    keys = ["order", "rank", "pupils", "method"]
     parts = []
     for scale, name in ((DAYS, "days"), (POINTS, "points")):
         part = leading.loc[leading["scale"].eq(scale)].set_index(keys)[["estimate", "conf_low", "conf_high"]]
         parts.append(part.set_axis([name, f"{name}_low", f"{name}_high"], axis=1))
-    return parts[0].join(parts[1]).reset_index().sort_values(["order", "method"], ignore_index=True).drop(columns="order")
+    return parts[0].join(parts[1]).reset_index().sort_values(["order", "rank"], ignore_index=True).drop(columns=["order", "rank"])
 
 
 def side_by_side(estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> pd.DataFrame:
@@ -56,8 +69,8 @@ def side_by_side(estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> pd.DataF
 
     rows = estimates.loc[estimates["scale"].eq(POINTS) & estimates["level"].eq("referred")]
     table = pd.DataFrame({
-        "method": _sentence_case(rows["method"]), "design": rows["design"].map(DESIGNS), "primary": rows["headline"].astype(bool), "points": rows["estimate"],
-        "conf_low": rows["conf_low"], "conf_high": rows["conf_high"],
+        "method": _method(rows["method"]), "design": rows["design"].map(DESIGNS), "primary": rows["headline"].astype(bool), "points": rows["estimate"],
+        "conf_low": rows["conf_low"], "conf_high": rows["conf_high"], "rank": _rank(rows["method"]),
     })  # fmt: skip
     leading = rows.loc[rows["headline"].astype(bool) & rows["estimand"].eq("B"), "estimate_id"].str.removesuffix("_points")
     change = diagnostics.loc[diagnostics["item"].eq("change_treated") & diagnostics["analysis"].isin(leading)]
@@ -65,8 +78,8 @@ def side_by_side(estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> pd.DataF
         "method": [BEFORE_AFTER.capitalize()] * len(change), "design": ["none"] * len(change), "primary": [False] * len(change), "points": change["value"],
         "conf_low": [float("nan")] * len(change), "conf_high": [float("nan")] * len(change),
     })  # fmt: skip
-    order = table.sort_values(["primary", "design", "method"], ascending=[False, False, True])
-    return pd.concat([part for part in (order, before) if len(part)] or [table], ignore_index=True)
+    order = table.sort_values(["primary", "design", "rank"], ascending=[False, False, True]).drop(columns="rank")
+    return pd.concat([part for part in (order, before) if len(part)] or [order], ignore_index=True)
 
 
 def costs_by_view(costs: pd.DataFrame) -> pd.DataFrame:
@@ -85,6 +98,16 @@ def costs_by_view(costs: pd.DataFrame) -> pd.DataFrame:
     totals = costs.loc[costs["breakdown"].eq("total")]
     table = totals.assign(view=_sentence_case(totals["perspective"].str.replace("_", " ")))
     return table[["view", "amount", "per_pupil_eligible", "per_pupil_referred", "per_pupil_started"]]
+
+
+def _method(methods: pd.Series) -> pd.Series:
+    return methods.map(METHODS).fillna(_sentence_case(methods))
+
+
+def _rank(methods: pd.Series) -> pd.Series:
+    """Return the place of each method in the order in which they are shown; those without a place come last."""
+    places = {method: place for place, method in enumerate(METHODS)}
+    return methods.map(places).fillna(len(places))
 
 
 def _sentence_case(words: pd.Series) -> pd.Series:
@@ -107,7 +130,7 @@ def registered_checks(diagnostics: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     lines = []
-    for name, said in CHECKS.items():
+    for name, said in CHECK_WORDS.items():
         row = diagnostics.loc[diagnostics["analysis"].eq("study") & diagnostics["item"].eq(f"check_{name}")]
-        lines += [(said[:1].upper() + said[1:], bool(value == 1.0)) for value in row["value"]]
+        lines += [(said, bool(value == 1.0)) for value in row["value"]]
     return pd.DataFrame(lines, columns=["check", "passed"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 import uuid
@@ -14,6 +13,7 @@ from typing import Any
 from evaluation.errors import DataError
 from evaluation.protocol.load import digest_of
 from evaluation.registers.dictionary import load_table
+from evaluation.registers.extracts import find_file
 
 from .files import read_json, sha256_of
 from .fingerprint import distribution_versions, package_digests
@@ -21,7 +21,6 @@ from .stages import Kind, load_object
 
 MANIFEST = "simulation.json"
 TRUTH = "truth/pupil_effects.parquet"
-SUFFIXES = (".parquet", ".csv")
 
 
 @dataclass(frozen=True)
@@ -57,22 +56,11 @@ def open_folder(root: Path, kind: Kind, folder: Path) -> DataFolder:
     if not folder.is_dir():
         raise DataError("there is no such data folder", where=str(folder), mend="give the folder that holds the extracts with --data")
     tables: dict[str, str] = {}
-    names = sorted(p.name for p in folder.iterdir() if p.is_file() and p.suffix in SUFFIXES)
     for table in dict.fromkeys(t for stage in kind.stages for t in stage.raw):
-        found = [n for n in names if Path(n).stem == table]
-        if not found:
-            near = difflib.get_close_matches(table, [Path(n).stem for n in names], n=1, cutoff=0.6)
-            hint = f"; did you mean to call `{near[0]}` so?" if near else ""
-            raise DataError(f"table `{table}` is missing{hint} (files there: {', '.join(names) or 'none'})", where=folder.name,
-                            mend=f"put `{table}.parquet` or `{table}.csv` into the folder")
-        if len(found) > 1:
-            raise DataError(f"table `{table}` is there twice: {', '.join(found)}", where=folder.name, mend="keep one of them")
-        path = folder / found[0]
+        path = find_file(folder, table)
         if path.is_symlink():
-            raise DataError("a symbolic link", where=f"{folder.name}/{found[0]}", mend="put the file itself into the folder")
-        if path.stat().st_size == 0:
-            raise DataError("the file is empty (0 bytes)", where=f"{folder.name}/{found[0]}", mend="supply the table again")
-        tables[table] = found[0]
+            raise DataError("a symbolic link", where=f"{folder.name}/{path.name}", mend="put the file itself into the folder")
+        tables[table] = path.name
     files = {name: sha256_of(folder / name) for name in tables.values()}
     label, notes, more = _label(root, folder, tables, files)
     return DataFolder(folder=folder, label=label, files={**files, **more}, tables=tables, notes=notes)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 
 from evaluation import errors
-from evaluation.errors import ContractError, StageError
+from evaluation.errors import ContractError, DataError, StageError
 
 from .files import read_json, sha256_of, write_atomically, write_json
 from .kernel import KERNEL_LOG, NotebookJob
@@ -64,6 +64,7 @@ def execute_stage(study: Study, stage: Stage, results: dict[str, StageResult], c
         _tidy_notebook(partial / EXECUTED, stage)
         (partial / KERNEL_LOG).unlink(missing_ok=True)
         outputs = verify_stage(stage, partial)
+        _same_inputs(study, stage)
         step = {
             "schema": 1, "study": study.name, "stage": stage.name, "kind": "full", "key": key, "why": why, "components": components,
             "started": _time(started), "finished": _time(datetime.now(UTC)), "seconds": round(monotonic() - clock, 3),
@@ -119,6 +120,14 @@ def verify_stage(stage: Stage, folder: Path) -> dict[str, dict[str, Any]]:
         if path.is_file() and name not in outputs and name != RECEIPTS:
             outputs[name] = {"sha256": sha256_of(path)}
     return dict(sorted(outputs.items()))
+
+
+def _same_inputs(study: Study, stage: Stage) -> None:
+    """The files that a stage read must still be those that were looked at when the run began."""
+    for table in stage.raw if study.data is not None else ():
+        if sha256_of(study.data.folder / study.data.tables[table]) != study.data.digest(table):
+            raise DataError(f"`{study.data.tables[table]}` changed while the stage was reading it", where=study.data.folder.name,
+                            mend="leave the data alone while a study runs, and give the same command again")
 
 
 def _cell_name(cell: Any, index: int) -> str:

@@ -108,6 +108,7 @@ TRIAL = Kind(
     default_params="params/attendance_mentors_trial.yaml",
     simulator="evaluation.registers.simulator:simulate_extracts",
     simulator_sources=("registers", "protocol"),
+    checker="evaluation.registers.extracts:check_files",
     stages=(
         Stage("registers", "registers",
               raw=("schools", "pupils", "marks", "calendar", "referrals", "meetings", "costs", "programmes"),
@@ -134,6 +135,7 @@ AREA = Kind(
     name="area",
     model="evaluation.protocol.area:AreaProtocol",
     default_params="params/middlesbrough_area_study.yaml",
+    checker="evaluation.registers.absence_bands:check_bands_file",
     stages=(
         Stage("area_panel", "area_panel", raw=("absence_bands",),
               writes=("area_panel", "area_outcomes", "area_authorities", "area_counts", "area_checks")),

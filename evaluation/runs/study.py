@@ -155,7 +155,7 @@ def check_extracts(study: Study) -> None:
         Names the file, the column, the rule and the mend.
     """
     if study.data is not None and study.kind.checker is not None:
-        load_object(study.kind.checker)(study.data.folder, study.root, {t: n for t, n in study.data.tables.items()})
+        load_object(study.kind.checker)(study.data.folder, study.root, list(study.data.tables))
 
 
 @dataclass(frozen=True)

@@ -69,4 +69,5 @@ def test_open_makes_a_working_copy_with_the_values_of_a_run(finished):
 
 def test_help_imports_nothing_heavy():
     code = "import sys, evaluation.cli\nheavy = {'pandas', 'numpy', 'pydantic', 'yaml', 'papermill', 'matplotlib', 'duckdb', 'rich'} & set(sys.modules)\nassert not heavy, heavy"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -138,6 +138,13 @@ def test_an_undeclared_file_beside_the_tables_is_a_failure(begun):
     check_kept(begun, failure)
 
 
+def test_data_that_change_while_a_stage_reads_them_are_a_failure(project):
+    project.cells("first", first_zz_change="with (stage.extracts / \"readings.parquet\").open(\"ab\") as handle:\n    handle.write(b\" \")")
+    failure = failure_of(project)
+    assert failure.exit_code == 3 and "`readings.parquet` changed while the stage was reading it" in failure.cause
+    assert not (project.runs()[0] / "first").exists()
+
+
 def test_reading_an_undeclared_table_is_a_failure(begun):
     begun.cells("second", second_work="numbers = stage.read(\"headline\")")
     failure = failure_of(begun)

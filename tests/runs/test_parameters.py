@@ -94,13 +94,13 @@ def test_data_that_are_absent_empty_doubled_or_misnamed_are_refused(project, tmp
     with pytest.raises(DataError, match="no such data folder"):
         project.study(data=folder)
     folder.mkdir()
-    with pytest.raises(DataError, match="table `readings` is missing"):
+    with pytest.raises(DataError, match="lacks table `readings`"):
         project.study(data=folder)
     (folder / "reading.csv").write_text("reading_id,reading\n1,2\n")
-    with pytest.raises(DataError, match="did you mean to call `reading` so"):
+    with pytest.raises(DataError, match="there is `reading`: did you mean `readings`"):
         project.study(data=folder)
     (folder / "readings.csv").write_text("")
-    with pytest.raises(DataError, match=r"readings.csv: the file is empty"):
+    with pytest.raises(DataError, match="readings.csv: the file is empty"):
         project.study(data=folder)
     (folder / "readings.csv").write_text("reading_id,reading\n1,2\n")
     (folder / "readings.parquet").write_bytes(b"x")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.reporting.palette import BODY_POINTS, DUO, QUIET_COLOUR, TEXT_COLOUR, new_figure, style_axes
 from evaluation.reporting.text import number_text
+from evaluation.reporting.words import true_minus
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,6 +133,7 @@ def balance_label(row: pd.Series) -> str:
     name = str(row["covariate"])
     words = COVARIATE_WORDS.get(name, name.replace("year_group_", "Year ").replace("_", " "))
     words = words[:1].upper() + words[1:]
+    words = true_minus(words)
     return f"{words} *" if "not" in str(row["role"]) and "matched on" != row["role"] else words
 
 

@@ -75,5 +75,5 @@ def arms_alt(arms: pd.DataFrame) -> str:
     return (
         f"Two lines of absence by half-term. Pupils referred go from {number_text(first['mentored'], 1)}% of sessions absent to "
         f"{number_text(last['mentored'], 1)}%, similar pupils with usual support from {number_text(first['comparison'], 1)}% to "
-        f"{number_text(last['comparison'], 1)}%.{peak}"
+        f"{number_text(last['comparison'], 1)}%.{peak} The numbers stand in the table below."
     )

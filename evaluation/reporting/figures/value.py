@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.reporting.palette import BODY_POINTS, DUO, LINES, QUIET_COLOUR, TEXT_COLOUR, new_figure, style_axes
+from evaluation.reporting.text import money_text
+from evaluation.reporting.words import value_words
 from evaluation.value.wording import PUPILS, chance_in_words
 
 if TYPE_CHECKING:
@@ -39,9 +41,9 @@ def plane_figure(plane: pd.DataFrame, values_per_day: Mapping[str, float]) -> Fi
         Draws with more days are filled circles, draws with fewer days crosses: different marker and colour, so
         that a draw is never mistaken for cheap when it is harmful.
     """
-    from matplotlib.ticker import StrMethodFormatter
+    from matplotlib.ticker import FuncFormatter
 
-    figure = new_figure(height=5.0)
+    figure = new_figure(height=5.8)
     ax = figure.subplots()
     drawn = plane_sample(plane)
     for side, colour, marker in SIDES:
@@ -55,7 +57,7 @@ def plane_figure(plane: pd.DataFrame, values_per_day: Mapping[str, float]) -> Fi
     top = 1.35 * drawn["extra_cost"].max()
     for place, (name, value) in enumerate(values_per_day.items()):
         ax.plot([0, high], [0, value * high], color=TEXT_COLOUR, linestyle=LINES[1 + place % (len(LINES) - 1)], linewidth=1.4,
-                label=f"£{value:,.0f} per extra day: {name}")
+                label=f"{money_text(value)} per extra day: {value_words(name)}")
     ax.axhline(0, color=QUIET_COLOUR, linewidth=1)
     ax.axvline(0, color=QUIET_COLOUR, linewidth=1)
     margin = 0.05 * (high - low)
@@ -63,8 +65,8 @@ def plane_figure(plane: pd.DataFrame, values_per_day: Mapping[str, float]) -> Fi
     ax.set_ylim(min(0.0, drawn["extra_cost"].min()) - 0.04 * top, top)
     ax.set_xlabel("Extra days attended per pupil over the measured window")
     ax.set_ylabel("Extra cost per pupil")
-    ax.yaxis.set_major_formatter(StrMethodFormatter("£{x:,.0f}"))
-    ax.legend(loc="lower left", bbox_to_anchor=(-0.12, 1.0), ncols=2, frameon=False, fontsize=BODY_POINTS)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: money_text(value)))
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=1, frameon=False, fontsize=BODY_POINTS, labelcolor=TEXT_COLOUR)
     style_axes(ax, grid="both")
     return figure
 
@@ -84,7 +86,7 @@ def cost_figure(costs: pd.DataFrame, *, denominator: str) -> Figure:
     matplotlib.figure.Figure
         One bar a category, each starting where the one above ends, and the total at the foot.
     """
-    from matplotlib.ticker import StrMethodFormatter
+    from matplotlib.ticker import FuncFormatter
 
     column = f"per_pupil_{denominator}"
     rows = costs.sort_values([column, "group"], ascending=[False, True], kind="stable")
@@ -97,13 +99,13 @@ def cost_figure(costs: pd.DataFrame, *, denominator: str) -> Figure:
     ax.barh([len(rows)], [rows[column].sum()], color=DUO[1], hatch="//", edgecolor="white", height=0.62)
     labels = [*rows[column], rows[column].sum()]
     for place, (end, amount) in enumerate(zip([*ends, rows[column].sum()], labels, strict=True)):
-        ax.annotate(f"{'-' if amount < 0 else ''}£{abs(amount):,.0f}", (max(end, end - amount), place), xytext=(5, 0),
+        ax.annotate(money_text(amount), (max(end, end - amount), place), xytext=(5, 0),
                     textcoords="offset points", va="center", fontsize=BODY_POINTS, color=TEXT_COLOUR)
     ax.set_yticks([*places, len(rows)], [*(name.capitalize() for name in rows["group"]), "Total"])
     ax.invert_yaxis()
     ax.margins(x=0.16)
     ax.set_xlim(left=min(0.0, float(starts.min()), float(ends.min())))
     ax.set_xlabel(f"Cost per {PUPILS[denominator]}")
-    ax.xaxis.set_major_formatter(StrMethodFormatter("£{x:,.0f}"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: money_text(value)))
     style_axes(ax, grid="x")
     return figure

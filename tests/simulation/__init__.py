@@ -1,0 +1,1 @@
+"""What the default study finds on simulated pupils whose true effect is known, over many seeds."""
