@@ -66,12 +66,14 @@ def referrals_of(*rows: tuple) -> pd.DataFrame:
         "consented": [bool(r[3]) for r in rows], "started": [bool(r[3]) for r in rows]})
 
 
-def drawn_trial(seed: int, *, pupils_per_school: int = 60, effect: float = 0.0, areas: int = 2, schools_per_arm: int = 3, pool_area: bool = True) -> dict[str, pd.DataFrame]:
+def drawn_trial(seed: int, *, pupils_per_school: int = 60, effect: float = 0.0, areas: int = 2, schools_per_arm: int = 3, pool_area: bool = True,
+                referral: str = "random", referred_later: float = 0.0) -> dict[str, pd.DataFrame]:
     """A whole drawn trial: lasting and passing parts, referral of some who first meet the rule, an effect on those who start.
 
-    ``effect`` is in percentage points of sessions attended.
+    ``effect`` is in percentage points of sessions attended. ``referral`` is "random", or "level" where pupils whose absence lasts are the
+    likelier to be referred. ``referred_later`` is the share of those passed over who are referred two half-terms after their window.
     """
-    draw = np.random.default_rng(seed)
+    draw, later_draw = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     layout = {f"A{a}": {**{f"A{a}M{s}": 7 for s in range(schools_per_arm)}, **{f"A{a}C{s}": None for s in range(schools_per_arm)}} for a in range(areas)}
     if pool_area:
         layout["P"] = {f"PC{s}": None for s in range(2 * schools_per_arm)}
@@ -87,11 +89,16 @@ def drawn_trial(seed: int, *, pupils_per_school: int = 60, effect: float = 0.0, 
     untreated = absent.copy()
     names = [f"P{i:05d}" for i in range(n)]
     mentor = schools.set_index("school_id").loc[ids, "mentor_school"].to_numpy()
+    likely = np.full(n, 0.35) if referral == "random" else 1.0 / (1.0 + np.exp(0.5 + lasting))
     met, referrals = np.zeros(n, dtype=bool), []
     for t in range(6, 15):
         qualifies = 10 * untreated[:, t - 1] >= POSSIBLE
-        chosen = np.flatnonzero(mentor & qualifies & ~met & (draw.random(n) < 0.35))
+        first = mentor & qualifies & ~met
+        chosen = np.flatnonzero(first & (draw.random(n) < likely))
         met |= qualifies
+        for i in np.setdiff1d(np.flatnonzero(first & (later_draw.random(n) < referred_later)), chosen):
+            referrals.append((names[i], ids[i], t + 2, True))
+            absent[i, t + 1:] = np.maximum(untreated[i, t + 1:] - later_draw.binomial(POSSIBLE, effect / 100.0, 17 - t), 0)
         for i in chosen:
             started = bool(draw.random() < 0.7)
             referrals.append((names[i], ids[i], t + 1, started))

@@ -19,8 +19,11 @@ from evaluation.protocol.trial import CohortSection
 
 FEW_BASELINE = "too few possible sessions in the baseline"
 YEAR_11_OVER = "Year 11 ended before the follow-up"
-STRATUM_LEFT_OUT = "Year 6 or Year 11 stratum that is not studied"
-REFERRED_LATER = "comparison pupil who was referred in the measured half-terms"
+STRATA_LEFT_OUT = {"year_6_baseline": "in Year 6 at baseline, which is not studied", "year_11_followup": "in Year 11 in the follow-up, which is not studied",
+                   "other": "in neither Year 6 at baseline nor Year 11 in the follow-up, which is not studied"}
+REFERRED_EARLIER = "referred before the window, so not untouched in it"
+REFERRED_LATER = "comparison pupil who was referred before the follow-up ended"
+LEFT_EARLY = "left before support could start"
 LEFT = "left the registers before the follow-up ended"
 FEW_FOLLOWUP = "too few possible sessions in the follow-up"
 
@@ -76,7 +79,7 @@ def build_cohort(panel: pd.DataFrame, enrolments: pd.DataFrame, schools: pd.Data
     _check_schools(schools)
     grid = panel_grid(panel, schools)
     _check_span(grid, rules, windows)
-    places = _places(schools, rules)
+    places = school_places(schools, rules)
     qualifies = _qualifies(grid, places, rules, windows)
     first = _first_referrals(referrals, grid)
     parts = [_stack(t, grid, places, schools, qualifies, first, rules, windows) for t in range(rules.first_window_half_term, rules.last_window_half_term + 1)]
@@ -113,8 +116,19 @@ def _check_span(grid: Grid, rules: CohortSection, windows: Windows) -> None:
             where="cohort.first_window_half_term, cohort.last_window_half_term", mend="narrow the protocol's range, or supply more half-terms")
 
 
-def _places(schools: pd.DataFrame, rules: CohortSection) -> pd.DataFrame:
-    """Per school: when its area and itself opened for entry, and which designs it belongs to."""
+def school_places(schools: pd.DataFrame, rules: CohortSection) -> pd.DataFrame:
+    """When each school and its area opened for entry, and which designs it belongs to.
+
+    Between areas both arms must run on one clock: a pupil whose area opened earlier had to stay below the threshold in half-terms
+    that are part of the baseline, and pupils of areas that opened later had not. Only schools of areas that opened when
+    the areas without mentors do belong to that design.
+
+    Returns
+    -------
+    DataFrame
+        On the index of ``schools``: ``mentor_school, area_open, own_open`` (half-terms; infinite for never), ``within_area,
+        between_pool``.
+    """
     mentor = schools["mentor_school"].astype(bool)
     own = schools["first_mentor_half_term"].astype("Float64").astype(float).where(mentor)
     by_area = own.groupby(schools["area_code"]).transform("min")
@@ -125,7 +139,7 @@ def _places(schools: pd.DataFrame, rules: CohortSection) -> pd.DataFrame:
     no_mentors = ~counts.transform("any")
     pool = no_mentors if rules.between_pool_areas is None else schools["area_code"].isin(rules.between_pool_areas)
     return pd.DataFrame({"mentor_school": mentor, "area_open": by_area.fillna(default), "own_open": own.fillna(by_area).fillna(default),
-                         "within_area": within, "between_pool": ~mentor & pool})
+                         "within_area": within, "between_pool": (mentor | pool) & (by_area.fillna(default) == default)})
 
 
 def _qualifies(grid: Grid, places: pd.DataFrame, rules: CohortSection, windows: Windows) -> np.ndarray:
@@ -164,10 +178,11 @@ def _stack(t: int, grid: Grid, places: pd.DataFrame, schools: pd.DataFrame, qual
     window_absent, window_possible = (values[rows] for values in grid.sums(t, windows.eligibility))
     referral = first["half_term"].to_numpy()[rows]
     later_schools = grid.school[rows][:, np.minimum(t + follow_up, grid.last_half_term)]
+    area_open = places["area_open"].to_numpy()[school]
     frame = pd.DataFrame({
         "stack": t, "pupil_id": grid.pupils[rows], "school_id": schools["school_id"].to_numpy()[school],
         "area_code": schools["area_code"].to_numpy()[school], "mentor_school": mentor, "eligible": True,
-        "entry": np.where(qualifies[rows, : t + 1].sum(axis=1) == 1, "first", "later"),
+        "entry": np.where(qualifies[rows, : t + 1].sum(axis=1) == 1, "first", "later"), "windows_before": np.minimum(t + 1 - area_open, t - 1).astype(int),
         "referred": mentor & (referral == t + 1), "referred_by_followup": mentor & (referral > t) & (referral <= t + follow_up[-1]),
         "started": mentor & (referral == t + 1) & first["started"].to_numpy()[rows],
         "stratum": _stratum(t, group, year_11_ends, windows), "year_group": group,
@@ -180,8 +195,9 @@ def _stack(t: int, grid: Grid, places: pd.DataFrame, schools: pd.DataFrame, qual
     })
     frame["change"] = frame["followup_rate"] - frame["baseline_rate"]
     last_seen = (later_schools >= 0) | ~keep[rows]
-    lost = {LEFT: ~last_seen.all(axis=1), FEW_FOLLOWUP: np.ones(len(rows), dtype=bool)}
-    return _left_out(frame, lost, (referral > 0) & (referral <= t + follow_up[-1]) & ~mentor, rules)
+    holds = {LEFT_EARLY: grid.school[rows, t + 1] < 0, REFERRED_EARLIER: mentor & (referral > 0) & (referral <= t),
+             REFERRED_LATER: ~mentor & (referral > 0) & (referral <= t + follow_up[-1]), LEFT: ~last_seen.all(axis=1)}
+    return _left_out(frame, holds, rules)
 
 
 def _rate(absent: np.ndarray, possible: np.ndarray) -> np.ndarray:
@@ -197,20 +213,24 @@ def _stratum(t: int, group: np.ndarray, year_11_ends: np.ndarray, windows: Windo
     return np.where(year_11, "year_11_followup", np.where(year_6, "year_6_baseline", "other"))
 
 
-def _left_out(frame: pd.DataFrame, lost: dict[str, np.ndarray], referred_later: np.ndarray, rules: CohortSection) -> pd.DataFrame:
-    """Why a row is not analysed: the first reason that holds, exclusions before attrition."""
-    few_after = frame["followup_possible"] < rules.minimum_sessions
+def _left_out(frame: pd.DataFrame, holds: dict[str, np.ndarray], rules: CohortSection) -> pd.DataFrame:
+    """Why a row is not analysed: the first reason that holds, exclusions before attrition.
+
+    Who left before the half-term in which support could start is excluded in both arms: a referred pupil is on roll then by
+    definition, so counting these pupils as lost would make attrition look lower among the referred.
+    """
+    few_after = (frame["followup_possible"] < rules.minimum_sessions).to_numpy()
     reasons = [
-        (STRATUM_LEFT_OUT, frame["stratum"].isin(rules.excluded_strata)),
-        (YEAR_11_OVER, frame["half_terms_measured"] == 0),
-        (FEW_BASELINE, frame["baseline_possible"] < rules.minimum_sessions),
-        (REFERRED_LATER, pd.Series(referred_later, index=frame.index)),
-        (LEFT, few_after & lost[LEFT]),
-        (FEW_FOLLOWUP, few_after & lost[FEW_FOLLOWUP]),
+        *((STRATA_LEFT_OUT[stratum], (frame["stratum"] == stratum).to_numpy()) for stratum in rules.excluded_strata),
+        (YEAR_11_OVER, (frame["half_terms_measured"] == 0).to_numpy()),
+        (FEW_BASELINE, (frame["baseline_possible"] < rules.minimum_sessions).to_numpy()),
+        *((reason, holds[reason]) for reason in (LEFT_EARLY, REFERRED_EARLIER, REFERRED_LATER)),
+        (LEFT, few_after & holds[LEFT]),
+        (FEW_FOLLOWUP, few_after),
     ]
     frame["exclusion"] = pd.Series(None, index=frame.index, dtype="str")
-    for reason, holds in reversed(reasons):
-        frame.loc[holds.to_numpy(dtype=bool), "exclusion"] = reason
+    for reason, rows in reversed(reasons):
+        frame.loc[rows, "exclusion"] = reason
     frame["attrition"] = frame["exclusion"].isin([LEFT, FEW_FOLLOWUP])
     frame["analysed"] = frame["exclusion"].isna()
     return frame

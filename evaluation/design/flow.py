@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from evaluation.design.cohort import FEW_BASELINE, FEW_FOLLOWUP, LEFT, REFERRED_LATER, STRATUM_LEFT_OUT, YEAR_11_OVER, Cohort
+from evaluation.design.cohort import (
+    FEW_BASELINE, FEW_FOLLOWUP, LEFT, LEFT_EARLY, REFERRED_EARLIER, REFERRED_LATER, STRATA_LEFT_OUT, YEAR_11_OVER, Cohort, school_places,
+)
 from evaluation.protocol.trial import CohortSection
 
 MENTORED, COMPARISON, REFERRED = "schools with mentors", "comparison schools", "referred pupils"
 KEPT, OUT, SHOWN = "kept", "left out", "of these"
 
-EXCLUSIONS = (STRATUM_LEFT_OUT, YEAR_11_OVER, FEW_BASELINE, REFERRED_LATER, LEFT, FEW_FOLLOWUP)
+EXCLUSIONS = (*STRATA_LEFT_OUT.values(), YEAR_11_OVER, FEW_BASELINE, LEFT_EARLY, REFERRED_EARLIER, REFERRED_LATER, LEFT, FEW_FOLLOWUP)
 MOVED = "changed school, kept in the school of entry"
 
 
@@ -22,7 +24,8 @@ def cohort_flow(cohort: Cohort, schools: pd.DataFrame, referrals: pd.DataFrame, 
     -------
     DataFrame
         Table ``cohort_flow``: ``group, position, step, kind`` ("kept" goes on, "left out" leaves here, "of these" is a
-        part of the line before), ``pupils, schools``. In each group, kept = next kept + left out between them.
+        part of the line before), ``pupils, schools``. In each group, kept = next kept + left out between them; every number is
+        counted by its own rule, none is what the others leave, so that a lost row shows.
     """
     lines = _arm_lines(cohort, schools, rules, mentored=True) + _arm_lines(cohort, schools, rules, mentored=False)
     lines += _referral_lines(cohort, schools, referrals, rules)
@@ -43,8 +46,9 @@ def _arm_lines(cohort: Cohort, schools: pd.DataFrame, rules: CohortSection, *, m
     first_here = ever & met[np.arange(len(grid.pupils)), first_at]
     early = first_here & (first_at < rules.first_window_half_term)
     late = first_here & (first_at > rules.last_window_half_term)
+    own_open = np.append(school_places(schools, rules)["own_open"].to_numpy(), np.inf)
+    not_open = first_here & ~early & ~late & (first_at + 1 < own_open[grid.school[np.arange(len(grid.pupils)), first_at]])
     frame = cohort.frame.loc[(cohort.frame["entry"] == "first") & (cohort.frame["mentor_school"] == mentored)]
-    not_open = int(first_here.sum() - early.sum() - late.sum()) - len(frame)
     on_roll = inside.any(axis=1)
 
     def n_schools(rows: np.ndarray) -> int:
@@ -52,12 +56,12 @@ def _arm_lines(cohort: Cohort, schools: pd.DataFrame, rules: CohortSection, *, m
 
     lines = [
         (group, "on roll in the study", KEPT, int(on_roll.sum()), n_schools(on_roll)),
-        (group, "never met the rule after the area opened", OUT, int(on_roll.sum() - ever.sum()), None),
+        (group, "never met the rule after the area opened", OUT, int((on_roll & ~ever).sum()), None),
         (group, "met the rule at least once", KEPT, int(ever.sum()), n_schools(ever)),
-        (group, "met it first in a school of the other kind", OUT, int(ever.sum() - first_here.sum()), None),
+        (group, "met it first in a school of the other kind", OUT, int((ever & ~first_here).sum()), None),
         (group, "met it first before a baseline could be measured", OUT, int(early.sum()), None),
         (group, "met it first too late for a full follow-up", OUT, int(late.sum()), None),
-        (group, "met it first before the school had mentors", OUT, not_open, None),
+        (group, "met it first before the school had mentors", OUT, int(not_open.sum()), None),
         (group, "entered at the first qualifying window", KEPT, len(frame), frame["school_id"].nunique()),
         *_excluded(group, frame),
     ]
@@ -85,15 +89,17 @@ def _referral_lines(cohort: Cohort, schools: pd.DataFrame, referrals: pd.DataFra
     window = (first["referral_half_term"].to_numpy(dtype=int) - 1).clip(0, grid.last_half_term)
     known = (row >= 0) & (grid.school[row, window] >= 0)
     met = known & cohort.qualifies[row, window]
+    places, at = school_places(schools, rules), grid.school[row, window]
+    worked = known & places["mentor_school"].to_numpy(dtype=bool)[at] & (window + 1 >= places["own_open"].to_numpy()[at])
+    earlier = np.array([cohort.qualifies[r, :w].any() for r, w in zip(row, window, strict=True)], dtype=bool)
     own = cohort.frame.loc[cohort.frame["referred"]].set_index("pupil_id")
-    entered = first["pupil_id"].isin(own.index).to_numpy()
     reasons = [
         ("window before a baseline could be measured", window < rules.first_window_half_term),
         ("window too late for a full follow-up", window > rules.last_window_half_term),
         ("not on roll at a school of the study in the window", ~known),
         ("did not meet the rule in the window", ~met),
-        ("referred where or when no mentor worked", ~entered),
-        ("had met the rule in an earlier window", entered & first["pupil_id"].map(own["entry"]).eq("later").to_numpy()),
+        ("referred where or when no mentor worked", ~worked),
+        ("had met the rule in an earlier window", earlier),
     ]
     lines = [(REFERRED, "referrals", KEPT, len(referrals), referrals["school_id"].nunique()),
              (REFERRED, "later referrals of the same pupil", OUT, len(referrals) - len(first), None),

@@ -18,6 +18,8 @@ PRE_MEANS = "within_area_pre_means"
 """The leading design matched on the baseline mean too: shown beside the headline, never in its place."""
 
 LEFT_OUT = "whole design left out"
+OUTSIDE = {"within_area": "area without enough schools of both kinds", "between_pool": "area opened at another time than the comparison pool"}
+"""By the cohort's column: why a referred pupil's school is in no comparison of a design, whatever the matching."""
 
 KEY = ["stack", "pupil_id"]
 
@@ -32,6 +34,9 @@ class MatchedCohort:
         The tables of those names.
     matchings : dict of str to Matching
         By design; units are row numbers of the design's rows of the cohort.
+    calipers : DataFrame
+        ``design, caliper`` (in the score's units; missing for none), ``sd_score`` (over all rows, the caliper's unit as in MatchIt),
+        ``sd_within_strata`` (pooled inside exact strata, where pairs are formed).
     """
 
     matches: pd.DataFrame
@@ -39,6 +44,7 @@ class MatchedCohort:
     unmatched: pd.DataFrame
     balance: pd.DataFrame
     matchings: dict[str, Matching]
+    calipers: pd.DataFrame
 
 
 def design_rows(cohort: pd.DataFrame, design: str, *, entries: str = "first", referred_only: bool = True) -> pd.DataFrame:
@@ -49,26 +55,37 @@ def design_rows(cohort: pd.DataFrame, design: str, *, entries: str = "first", re
     cohort : DataFrame
         Table ``cohort``.
     design : str
-        "within_area": areas with enough schools of both kinds. "between_areas": all schools with mentors, against
-        comparison schools of the pool of other areas.
+        "within_area": areas with enough schools of both kinds. "between_areas": schools with mentors of areas that opened when
+        the areas without mentors did, against comparison schools of those areas; others are on another clock
+        (:func:`outside_design`).
     entries : {"first", "risk_set"}
-        Both arms at their first qualifying window, or at every one. Never one arm at the first and the other at any: pupils
-        who enter late were below the threshold in half-terms that are part of their baseline, and that alone moved the
-        estimate by up to 2.4 points in simulation.
+        Both arms at their first qualifying window, or at every one. Neither is free of bias. First entrants were below the threshold
+        in every earlier window since the area opened, which is part of the baseline of all but the first stacks: where
+        referral follows lasting absence, the effect is understated. In a risk set, pupils referred before are missing from one
+        arm alone. Sizes, from simulation, stand beside the choice in the default study's parameters.
     referred_only : bool
         Treated are the referred pupils (estimand B), else all eligible in schools with mentors (estimand A).
     """
-    rows = cohort.loc[cohort["analysed"]]
-    if entries == "first":
-        rows = rows.loc[rows["entry"] == "first"]
-    treated = rows["mentor_school"] & (rows["referred"] if referred_only else True)
-    comparison = ~rows["mentor_school"]
-    if design.startswith("within_area"):
-        inside = (treated | comparison) & rows["within_area"]
-    else:
-        inside = treated | (comparison & rows["between_pool"])
+    rows, treated = _arms(cohort, entries, referred_only)
+    inside = (treated | ~rows["mentor_school"]) & rows[_belongs(design)]
     rows = rows.loc[inside].assign(treated=treated.loc[inside].astype("int64"))
     return rows.sort_values(KEY, kind="stable", ignore_index=True)
+
+
+def outside_design(cohort: pd.DataFrame, design: str, *, entries: str = "first", referred_only: bool = True) -> pd.DataFrame:
+    """Analysed treated rows whose school is in no comparison of a design; parameters as :func:`design_rows`."""
+    rows, treated = _arms(cohort, entries, referred_only)
+    return rows.loc[treated & ~rows[_belongs(design)]]
+
+
+def _arms(cohort: pd.DataFrame, entries: str, referred_only: bool) -> tuple[pd.DataFrame, pd.Series]:
+    rows = cohort.loc[cohort["analysed"] & ((cohort["entry"] == "first") | (entries != "first"))]
+    return rows, rows["mentor_school"] & (rows["referred"] if referred_only else True)
+
+
+def _belongs(design: str) -> str:
+    """The cohort's column that says whether a school belongs to a design."""
+    return "within_area" if design.startswith("within_area") else "between_pool"
 
 
 def match_cohort(cohort: pd.DataFrame, trajectories: pd.DataFrame, *, rules: MatchingSection, seed: int) -> MatchedCohort:
@@ -87,9 +104,11 @@ def match_cohort(cohort: pd.DataFrame, trajectories: pd.DataFrame, *, rules: Mat
         In the leading design: no referred pupil is left, no score exists, or more are without a match than the protocol
         tolerates. A later design that fails is left out, and the table ``unmatched`` says why.
     """
-    matchings, tables, lost, balances = {}, [], [], []
+    matchings, tables, lost, balances, calipers = {}, [], [], [], []
     for design, on in _specifications(rules):
         rows = design_rows(cohort, design, entries=rules.entries)
+        outside = outside_design(cohort, design, entries=rules.entries)
+        lost.append(_tally(outside, design, np.full(len(outside), OUTSIDE[_belongs(design)])))
         try:
             usable, unmatched = _usable(rows, design, on, rules)
             matching = _match(usable, design, on, rules, seed)
@@ -104,11 +123,13 @@ def match_cohort(cohort: pd.DataFrame, trajectories: pd.DataFrame, *, rules: Mat
         matchings[design] = matching
         tables.append(_matches(usable, design, matching))
         lost.append(unmatched)
+        calipers.append(_caliper(usable, design, matching, rules))
         balances.append(_balance(usable, trajectories, design, matching, rules.score_covariates))
     matches = pd.concat(tables, ignore_index=True)
     weights = matches.groupby(["design", *KEY], as_index=False, sort=False).agg(treated=("treated", "first"), weight=("weight", "sum"))
+    weights["entries"] = rules.entries
     return MatchedCohort(matches=matches, match_weights=weights, unmatched=pd.concat(lost, ignore_index=True),
-                         balance=pd.concat(balances, ignore_index=True), matchings=matchings)
+                         balance=pd.concat(balances, ignore_index=True), matchings=matchings, calipers=pd.DataFrame(calipers))
 
 
 def _specifications(rules: MatchingSection) -> list[tuple[str, list[str]]]:
@@ -162,6 +183,18 @@ def _match(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSectio
     effects = effects.drop(columns=[c for c in redundant_columns(together) if c in effects])
     return match(pd.concat([data, effects], axis=1), "treated", on=[*varying, *effects], exact=exact, distance=rules.distance,
                  caliper=rules.caliper, ratio=rules.ratio, replace=rules.replace, order=rules.order, ties="random", seed=seed)
+
+
+def _caliper(rows: pd.DataFrame, design: str, matching: Matching, rules: MatchingSection) -> dict:
+    """The caliper beside both spreads of the score: over all rows, which is its unit, and inside the strata where pairs are formed.
+
+    The score knows stacks and areas, which are matched exactly, so that it varies more over all rows than inside a stratum.
+    """
+    strata = matching.score.groupby([rows[c] for c in _exact(design, rules)])
+    freedom = len(rows) - strata.ngroups
+    within = ((matching.score - strata.transform("mean")) ** 2).sum()
+    return {"design": design, "caliper": np.nan if matching.caliper is None else matching.caliper, "sd_score": float(matching.score.std(ddof=1)),
+            "sd_within_strata": float(np.sqrt(within / freedom)) if freedom > 0 else np.nan}
 
 
 def _matches(rows: pd.DataFrame, design: str, matching: Matching) -> pd.DataFrame:
@@ -225,25 +258,24 @@ def weighted_trajectories(trajectories: pd.DataFrame, match_weights: pd.DataFram
     return table[[*columns, "mean_absence_rate", "pupils"]]
 
 
-def matched_counts(match_weights: pd.DataFrame, unmatched: pd.DataFrame) -> pd.DataFrame:
-    """Pupils matched and unmatched by design.
-
-    Parameters
-    ----------
-    match_weights, unmatched : DataFrame
-        The tables of those names.
+def matched_counts(matched: MatchedCohort) -> pd.DataFrame:
+    """Pupils matched and unmatched by design, and how wide the caliper was.
 
     Returns
     -------
     DataFrame
         ``design, referred, comparison, effective`` (Kish's effective number of comparison pupils), ``unmatched, reason``
-        (the most frequent one).
+        (the most frequent one), ``caliper_all, caliper_within`` (in standard deviations of the score over all rows and inside exact
+        strata; missing without a caliper).
     """
-    lines = []
+    match_weights, unmatched, lines = matched.match_weights, matched.unmatched, []
+    calipers = matched.calipers.set_index("design")
     for design in dict.fromkeys([*match_weights["design"], *unmatched["design"]]):
         weights, lost = match_weights.loc[match_weights["design"] == design], unmatched.loc[unmatched["design"] == design]
         comparison = weights.loc[~weights["treated"], "weight"]
+        width = calipers.loc[design] if design in calipers.index else dict.fromkeys(calipers.columns, np.nan)
         by_reason = lost.groupby("reason")["pupils"].sum().sort_values(ascending=False, kind="stable")
         lines.append({"design": design.replace("_", " "), "referred": int(weights["treated"].sum()), "comparison": len(comparison),
-                      "effective": effective_sample_size(comparison), "unmatched": int(by_reason.sum()), "reason": by_reason.index[0] if len(by_reason) else ""})
+                      "effective": effective_sample_size(comparison), "unmatched": int(by_reason.sum()), "reason": by_reason.index[0] if len(by_reason) else "",
+                      "caliper_all": width["caliper"] / width["sd_score"], "caliper_within": width["caliper"] / width["sd_within_strata"]})
     return pd.DataFrame(lines)

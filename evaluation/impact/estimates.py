@@ -6,12 +6,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from evaluation.design.registered import KEY, PRE_MEANS, design_rows
+from evaluation.design.registered import KEY, PRE_MEANS, design_rows, outside_design
 from evaluation.errors import ContractError, UnidentifiedError
-from evaluation.impact.change import ChangeEstimate, days_over_window, estimate_change, smallest_detectable_effect
+from evaluation.impact.change import ChangeEstimate, days_over_window, estimate_change
 from evaluation.protocol.trial import ImpactSection
 
 POINTS, DAYS = "percentage points of sessions", "days over the measured window"
@@ -20,9 +19,18 @@ PER_REFERRED = "offer effect divided by share referred"
 PER_STARTED = "effect on referred divided by share started"
 
 FRAGILE = "inference is fragile"
-INHERITS = "derived: inherits the bias of the effect on referred pupils, because starting was not random"
-NOBODY_ELSE = "derived: assumes no effect on eligible pupils who were not referred"
+INHERITS = ("derived: inherits the bias of the effect on referred pupils, because starting was not random; its interval takes the share who started as "
+            "known")
+NOBODY_ELSE = "derived: assumes no effect on eligible pupils who were not referred; its interval takes the share referred as known"
 NO_AREA_SHOCKS = "area shocks are not in the interval, so it is never the sole basis of a claim"
+
+ABOUT = {("A", "eligible"): "all eligible pupils of schools with mentors, referred or not",
+         ("A", "referred"): "pupils referred by the end of the follow-up",
+         ("B", "referred"): "pupils referred in the half-term after the window",
+         ("B", "started"): "pupils referred in the half-term after the window who started"}
+"""By estimand and level: the pupils whom an effect is stated per. The two kinds of referred pupils are not the same."""
+COUNTED_BY = {("B", "started"): "started", ("A", "referred"): "referred_by_followup"}
+"""By estimand and level: the cohort's column that marks these pupils among the treated; all treated where none is given."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,21 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Estimated:
-    """A comparison with its estimate; ``share`` is what a derived one was divided by, else 1."""
+    """A comparison with its estimate; ``share`` is what a derived one was divided by, else 1, ``entries`` which windows were used."""
 
     comparison: Comparison
     change: ChangeEstimate
     share: float
     unmatched: int
     warnings: tuple[str, ...]
+    entries: str
+
+    @property
+    def about(self) -> pd.DataFrame:
+        """The treated rows whom the effect is stated per."""
+        treated = self.change.rows.loc[self.change.rows["treated"] == 1]
+        column = COUNTED_BY.get((self.comparison.estimand, self.comparison.level))
+        return treated if column is None else treated.loc[treated[column]]
 
     @property
     def estimate(self) -> float:
@@ -73,7 +89,7 @@ def trial_estimates(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatched
     Parameters
     ----------
     cohort, match_weights, unmatched : DataFrame
-        The tables of those names.
+        The tables of those names. Comparisons without matching use the same windows of pupils, first or all, as the matches.
     rules : ImpactSection
 
     Returns
@@ -92,6 +108,7 @@ def trial_estimates(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatched
     if not (match_weights["design"] == lead).any():
         raise ContractError(f"the headline design `{lead}` has no matches", where="impact.headline_design",
                             mend="register it among the designs of the matching stage")
+    entries = match_weights["entries"].iloc[0]
     other = "between_areas" if lead == "within_area" else "within_area"
     found = []
     for design in (lead, other):
@@ -99,10 +116,10 @@ def trial_estimates(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatched
         referred = _matched(cohort, match_weights, unmatched, Comparison("B", "referred", design, MATCHED, leads), design, rules)
         if referred is not None:
             found += [referred, _per_started(referred)]
-        offer = _same_rule(cohort, Comparison("A", "eligible", design, SAME_RULE, leads), rules)
+        offer = _same_rule(cohort, Comparison("A", "eligible", design, SAME_RULE, leads), rules, entries)
         if offer is not None:
             found += [offer, *_per_referred(offer)]
-        same = _same_rule(cohort, Comparison("B", "referred", design, SAME_RULE, False), rules)
+        same = _same_rule(cohort, Comparison("B", "referred", design, SAME_RULE, False), rules, entries)
         found += [same] if same is not None else []
     pre_means = _matched(cohort, match_weights, unmatched, Comparison("B", "referred", "within_area", PRE_MEANS_MATCHED, False), PRE_MEANS, rules)
     return found + ([pre_means] if pre_means is not None else [])
@@ -115,14 +132,17 @@ def _matched(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatched: pd.Da
         return None
     rows = weights.merge(cohort, on=KEY, how="left", validate="one_to_one").assign(treated=lambda f: f["treated"].astype("int64"))
     lost = int(unmatched.loc[unmatched["design"] == design, "pupils"].sum())
-    return _estimate(rows, comparison, rules, weight="weight", unmatched=lost)
+    return _estimate(rows, comparison, rules, weights["entries"].iloc[0], weight="weight", unmatched=lost)
 
 
-def _same_rule(cohort: pd.DataFrame, comparison: Comparison, rules: ImpactSection) -> Estimated | None:
-    return _estimate(design_rows(cohort, comparison.design, referred_only=comparison.estimand == "B"), comparison, rules)
+def _same_rule(cohort: pd.DataFrame, comparison: Comparison, rules: ImpactSection, entries: str) -> Estimated | None:
+    which = {"entries": entries, "referred_only": comparison.estimand == "B"}
+    outside = len(outside_design(cohort, comparison.design, **which))
+    return _estimate(design_rows(cohort, comparison.design, **which), comparison, rules, entries, unmatched=outside)
 
 
-def _estimate(rows: pd.DataFrame, comparison: Comparison, rules: ImpactSection, *, weight: str | None = None, unmatched: int = 0) -> Estimated | None:
+def _estimate(rows: pd.DataFrame, comparison: Comparison, rules: ImpactSection, entries: str, *, weight: str | None = None,
+              unmatched: int = 0) -> Estimated | None:
     try:
         change = estimate_change(rows, within_area=comparison.design == "within_area", weight=weight)
     except UnidentifiedError:
@@ -133,9 +153,12 @@ def _estimate(rows: pd.DataFrame, comparison: Comparison, rules: ImpactSection, 
     warnings = [f"{FRAGILE}: {fragile}"] if fragile else []
     if comparison.design == "between_areas":
         warnings.append(NO_AREA_SHOCKS)
-    if unmatched + change.left_out:
-        warnings.append(f"about matched pupils only: {unmatched + change.left_out} treated pupils have no comparison pupil")
-    return Estimated(comparison, change, 1.0, unmatched + change.left_out, tuple(warnings))
+    left = unmatched + change.left_out
+    if left and weight is not None:
+        warnings.append(f"about matched pupils only: {left} referred pupils have no comparison pupil")
+    elif left:
+        warnings.append(f"not about {left} pupils of schools with mentors whose area or stack is outside this comparison or holds no comparison pupil")
+    return Estimated(comparison, change, 1.0, left, tuple(warnings), entries)
 
 
 def _per_started(referred: Estimated) -> Estimated:
@@ -144,16 +167,19 @@ def _per_started(referred: Estimated) -> Estimated:
     if not share > 0:
         raise UnidentifiedError("no analysed referred pupil started", where="trial_estimates", mend="report the effect on referred pupils alone")
     comparison = Comparison("B", "started", referred.comparison.design, PER_STARTED, referred.comparison.headline)
-    return Estimated(comparison, referred.change, share, referred.unmatched, (*referred.warnings, INHERITS))
+    return Estimated(comparison, referred.change, share, referred.unmatched, (*referred.warnings, INHERITS), referred.entries)
 
 
 def _per_referred(offer: Estimated) -> list[Estimated]:
     rows = offer.change.rows
-    share = float(rows.loc[rows["treated"] == 1, "referred_by_followup"].mean())
+    treated = rows.loc[rows["treated"] == 1]
+    share = float(treated["referred_by_followup"].mean())
     if not share > 0:
         return []
+    whose = (f"per pupil referred by the end of the follow-up ({int(treated['referred_by_followup'].sum())}), where the effect on referred pupils is about "
+             f"those referred in the half-term after the window ({int(treated['referred'].sum())} here)")
     comparison = Comparison("A", "referred", offer.comparison.design, PER_REFERRED, offer.comparison.headline)
-    return [Estimated(comparison, offer.change, share, offer.unmatched, (*offer.warnings, NOBODY_ELSE))]
+    return [Estimated(comparison, offer.change, share, offer.unmatched, (*offer.warnings, NOBODY_ELSE, whose), offer.entries)]
 
 
 def fragile_because(change: ChangeEstimate, rules: ImpactSection) -> str | None:
@@ -181,7 +207,8 @@ def estimates_table(found: list[Estimated], *, rules: ImpactSection) -> pd.DataF
         statistic = item.estimate / item.std_error
         for scale, word, factor in ((POINTS, "points", 1.0), (DAYS, "days", days_over_window(1.0, change.followup_sessions))):
             lines.append({
-                "estimate_id": f"{c.key}_{word}", "estimand": c.estimand, "level": c.level, "design": c.design, "outcome": rules.outcome, "scale": scale,
+                "estimate_id": f"{c.key}_{word}", "estimand": c.estimand, "level": c.level, "about": ABOUT[c.estimand, c.level],
+                "pupils": len(item.about), "design": c.design, "outcome": rules.outcome, "scale": scale,
                 "direction": "attendance", "term": "treated", "estimate": factor * item.estimate, "std_error": factor * item.std_error, "df": change.df,
                 "statistic": statistic, "p_value": float(2.0 * t.sf(abs(statistic), change.df)), "conf_low": factor * (item.estimate - reach),
                 "conf_high": factor * (item.estimate + reach), "conf_level": rules.confidence_level, "n_treated": change.n_treated,
@@ -196,66 +223,3 @@ def estimates_table(found: list[Estimated], *, rules: ImpactSection) -> pd.DataF
 def specification_digest(rules: ImpactSection) -> str:
     """Twelve characters that change when the registered specification of the impact stage does."""
     return hashlib.sha256(json.dumps(rules.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:12]
-
-
-def impact_diagnostics(found: list[Estimated], *, rules: ImpactSection) -> pd.DataFrame:
-    """Table ``impact_diagnostics``: what stands behind each comparison, one number a row.
-
-    ``change_treated`` is the before-and-after figure of the treated. It is no effect: ``change_comparison`` says what would have
-    happened anyway.
-    """
-    lines = []
-    for item in found:
-        change = item.change
-        detectable = smallest_detectable_effect(item.std_error, change.df, confidence_level=rules.confidence_level, power=rules.power)
-        fragile = fragile_because(change, rules)
-        rows = [
-            ("change_treated", change.change_treated, "percentage points of sessions attended", BEFORE_AFTER),
-            ("change_comparison", change.change_comparison, "percentage points of sessions attended", "what would have happened anyway"),
-            ("degrees_of_freedom", change.df, "degrees of freedom", None),
-            ("schools_treated", change.schools_treated, "schools", None),
-            ("effective_n_comparison", change.effective_n, "pupils", None),
-            ("unmatched", item.unmatched, "pupils", None),
-            ("followup_sessions", change.followup_sessions, "possible sessions a pupil", None),
-            ("divided_by", item.share, "share", None),
-            ("smallest_detectable_effect", detectable, "percentage points of sessions", f"at {rules.power:.0%} power"),
-            ("smallest_detectable_days", days_over_window(detectable, change.followup_sessions), "days over the measured window", f"at {rules.power:.0%} power"),
-            ("design_criteria_hold", float(fragile is None), "1 yes, 0 no", f"{FRAGILE}: {fragile}" if fragile else None),
-        ]
-        lines += [(item.comparison.key, *row) for row in rows]
-    lines.append(_lead(found, rules))
-    return pd.DataFrame(lines, columns=["analysis", "item", "value", "unit", "text"])
-
-
-def _lead(found: list[Estimated], rules: ImpactSection) -> tuple:
-    """Which estimand leads by the registered rule: the offer, where it could see an effect of the registered size per referred pupil."""
-    per_referred = [item for item in found if item.comparison.headline and item.comparison.method == PER_REFERRED]
-    detectable = np.nan
-    if per_referred:
-        item = per_referred[0]
-        detectable = smallest_detectable_effect(item.std_error, item.change.df, confidence_level=rules.confidence_level, power=rules.power)
-    leads = detectable <= rules.offer_leads_up_to
-    said = ("the offer effect leads: it does not depend on how pupils were chosen" if leads
-            else "the effect on referred pupils leads, and depends on how pupils were chosen: the offer effect could not see an effect of the registered size")
-    return ("study", "lead_estimand", 1.0 if leads else 0.0, "1 offer (A), 0 referred (B)", said)
-
-
-def side_by_side(found: list[Estimated]) -> pd.DataFrame:
-    """The change of the treated, the change of similar pupils, and the effect that is left, a row a comparison.
-
-    Parameters
-    ----------
-    found : list of Estimated
-
-    Returns
-    -------
-    DataFrame
-        ``comparison, change_treated, change_comparison, estimate``, in percentage points of sessions attended. Derived
-        comparisons are left out: dividing an effect changes nobody's attendance.
-    """
-    words = {"within_area": "within areas", "between_areas": "between areas"}
-    who = {"A": "all eligible", "B": "referred"}
-    return pd.DataFrame([
-        {"comparison": f"{who[item.comparison.estimand]}, {words[item.comparison.design]}, {item.comparison.method}",
-         "change_treated": item.change.change_treated, "change_comparison": item.change.change_comparison, "estimate": item.estimate}
-        for item in found if item.share == 1.0])

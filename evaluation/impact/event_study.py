@@ -8,13 +8,14 @@ import pandas as pd
 from evaluation.errors import UnidentifiedError
 from evaluation.inference import linear
 
-BASE = "mean of the baseline half-terms"
+BASE = "each pupil's absence over all sessions of the baseline"
 
 
 def event_study(cohort: pd.DataFrame, trajectories: pd.DataFrame, match_weights: pd.DataFrame, *, design: str, confidence_level: float) -> pd.DataFrame:
-    """Weighted gaps in absence by event half-term, each pupil's baseline mean taken off.
+    """Weighted gaps in absence by event half-term, each pupil's absence over all baseline sessions taken off.
 
-    All half-terms are shown, those before the window too, and none of them decides whether the estimate is shown
+    The base pools the baseline's sessions, as the estimate does: a half-term with more possible sessions counts for more, so that the
+    gaps of the baseline need not average exactly zero. All half-terms are shown, those before the window too, and none of them decides whether the estimate is shown
     [Roth 2022]. The gap in the eligibility window is what pupils were chosen on: it is no target.
 
     Parameters

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.errors import DataError
-from evaluation.impact.change import days_over_window
+from evaluation.impact.change import SESSIONS_A_DAY
 from evaluation.impact.estimates import DAYS, POINTS, Estimated
 
 COLUMNS = ["estimate_id", "estimand", "level", "design", "method", "scale", "estimate", "conf_low", "conf_high", "truth", "covered", "pupils"]
@@ -17,7 +17,8 @@ def truth_comparison(found: list[Estimated], estimates: pd.DataFrame, truth: pd.
 
     The truth of an estimate is the weighted mean, over its treated pupils (over those who started, for the level "started"; over
     those referred by the end of the follow-up, for the offer divided by the share referred), of attendance in the measured
-    follow-up with mentoring minus without, from the same random numbers.
+    follow-up with mentoring minus without, from the same random numbers: in points of each pupil's possible sessions, and in days, half
+    the sessions that mentoring saved the pupil.
 
     Parameters
     ----------
@@ -38,21 +39,18 @@ def truth_comparison(found: list[Estimated], estimates: pd.DataFrame, truth: pd.
         return pd.DataFrame(columns=COLUMNS)
     lines = []
     for item in found:
-        treated = item.change.rows.loc[item.change.rows["treated"] == 1]
-        column = {("B", "started"): "started", ("A", "referred"): "referred_by_followup"}.get((item.comparison.estimand, item.comparison.level))
-        pupils = treated if column is None else treated.loc[treated[column]]
+        pupils = item.about
         effect = true_effects(pupils, truth, trajectories=trajectories)
-        mean = float(np.average(effect, weights=pupils["weight"]))
         for scale, word in ((POINTS, "points"), (DAYS, "days")):
             row = estimates.loc[estimates["estimate_id"] == f"{item.comparison.key}_{word}"].iloc[0]
-            value = mean if scale == POINTS else days_over_window(mean, item.change.followup_sessions)
+            value = float(np.average(effect[word], weights=pupils["weight"]))
             lines.append({**{name: row[name] for name in COLUMNS if name in row.index}, "truth": value,
                           "covered": bool(row["conf_low"] <= value <= row["conf_high"]), "pupils": len(pupils)})
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def true_effects(pupils: pd.DataFrame, truth: pd.DataFrame, *, trajectories: pd.DataFrame) -> np.ndarray:
-    """Each pupil's true effect on attendance over the measured follow-up, in percentage points of sessions.
+def true_effects(pupils: pd.DataFrame, truth: pd.DataFrame, *, trajectories: pd.DataFrame) -> pd.DataFrame:
+    """Each pupil's true effect on attendance over the measured follow-up, a row a pupil in the order given.
 
     Parameters
     ----------
@@ -60,6 +58,11 @@ def true_effects(pupils: pd.DataFrame, truth: pd.DataFrame, *, trajectories: pd.
         ``stack, pupil_id``.
     truth, trajectories : DataFrame
         As in :func:`truth_comparison`.
+
+    Returns
+    -------
+    DataFrame
+        ``points`` (percentage points of sessions), ``days``.
 
     Raises
     ------
@@ -75,4 +78,5 @@ def true_effects(pupils: pd.DataFrame, truth: pd.DataFrame, *, trajectories: pd.
     sums = joined.groupby("row")[counts].sum()
     with_mentor = 100.0 * sums["absent"] / sums["possible"]
     without = 100.0 * sums["absent_untreated"] / sums["possible_untreated"]
-    return (without - with_mentor).to_numpy()
+    days = (sums["absent_untreated"] - sums["absent"]) / SESSIONS_A_DAY
+    return pd.DataFrame({"points": without - with_mentor, "days": days}).reset_index(drop=True)

@@ -21,7 +21,7 @@ WORDINGS = (IMPROVED, PROMISING, UNCLEAR, WORSENED, NOT_ESTIMATED)
 CHECKS = {
     "between_areas_agrees": "the comparison between areas points the same way",
     "same_rule_agrees": "the same rule without matching points the same way",
-    "offer_does_not_contradict": "the effect of the offer is not below zero",
+    "offer_does_not_contradict": "the interval of the offer's effect is not wholly below zero",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -65,7 +66,7 @@ def load_protocol(path: Path, kinds: dict[str, type[ProtocolHeader]] | None = No
     values, lines = _read_yaml(path)
     kinds = protocol_kinds() if kinds is None else kinds
     kind = values.get("kind")
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise ParameterError(f"`kind` is {kind!r}; known kinds of study are {', '.join(sorted(kinds))}",
                              where=_where(path, lines, ("kind",)), mend="set `kind` to one of them")
     protocol = validate(kinds[kind], values, path=path, lines=lines)
@@ -177,6 +178,8 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple, int]]:
         return yaml.load(text, Loader=_LOADER), lines
     except UnicodeDecodeError as error:
         raise ParameterError(f"not UTF-8 text (byte {error.start})", where=path.name, mend="save the file as UTF-8") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ParameterError(f"a value cannot be read: {str(error):.200}", where=path.name, mend="correct it: a date must exist, a number must be plain") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f", line {mark.line + 1}" if mark else ""
@@ -184,17 +187,40 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple, int]]:
                              mend="correct the syntax at that line") from error
 
 
+_PLAIN = {"int": re.compile(r"[-+]?(0|[1-9][0-9]{0,18})"), "float": re.compile(r"[-+]?[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|[-+]?\.(inf|nan)|\.nan", re.I)}
+
+
+def _check_scalar(node: yaml.ScalarNode, location: tuple, path: Path) -> None:
+    """YAML reads 010 as 8, 1:10 as 70 and 2026-02-31 not at all: such numbers and dates are refused with their line."""
+    kind = node.tag.rpartition(":")[2]
+    said = None
+    if kind in _PLAIN and not _PLAIN[kind].fullmatch(node.value):
+        said = f"`{'.'.join(map(str, location))}` is written {node.value!r:.40}, which YAML would read as another number"
+    if kind == "timestamp":
+        try:
+            date.fromisoformat(node.value)
+        except ValueError as error:
+            said = f"`{'.'.join(map(str, location))}`: {node.value!r:.40} is no date ({error})"
+    if said:
+        raise ParameterError(said, where=f"{path.name}, line {node.start_mark.line + 1}", mend="write plain digits, dates as YYYY-MM-DD, or put text in quotes")
+
+
 def _collect_lines(node: yaml.Node, location: tuple, lines: dict[tuple, int], path: Path) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             name = key.value
+            if not isinstance(key, yaml.ScalarNode) or name == "<<":
+                raise ParameterError("a key must be a plain word; merge keys (`<<`) are not allowed",
+                                     where=f"{path.name}, line {key.start_mark.line + 1}", mend="write the keys out")
             if name in seen:
                 raise ParameterError(f"key `{'.'.join(map(str, location + (name,)))}` is given twice",
                                      where=f"{path.name}, line {key.start_mark.line + 1}", mend="keep one of them")
             seen.add(name)
             lines[location + (name,)] = key.start_mark.line + 1
             _collect_lines(value, location + (name,), lines, path)
+    elif isinstance(node, yaml.ScalarNode):
+        _check_scalar(node, location, path)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             lines[location + (index,)] = value.start_mark.line + 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numbers as numbers_
+import re
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +17,7 @@ from evaluation.errors import ContractError
 if TYPE_CHECKING:
     import pandas as pd
 
+_ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 TYPES = ("string", "integer", "number", "boolean", "date")
 SENSITIVITIES = ("aggregate", "pseudonymous", "personal")
 
@@ -27,6 +31,7 @@ class Column:
     title: str
     description: str
     required: bool
+    unique: bool
     minimum: float | None
     maximum: float | None
     enum: tuple[Any, ...] | None
@@ -79,7 +84,10 @@ def _load_table(path: Path) -> Table:
         raise ContractError(f"the data dictionary has no table `{name}`", where=f"data_dictionary/{name}.yaml",
                             mend="add the entry, or correct the table's name where it is declared")
     where = f"data_dictionary/{path.name}"
-    entry = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)
+    try:
+        entry = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ContractError(f"not valid YAML: {' '.join(str(error).split()):.200}", where=where, mend="correct the file") from error
     if not isinstance(entry, dict) or entry.get("name") != name or not entry.get("fields"):
         raise ContractError("an entry needs `name` equal to its file's name, and `fields`", where=where,
                             mend="write the entry in Table Schema form")
@@ -123,7 +131,7 @@ def _column(field: dict, where: str, table_sensitivity: str) -> Column:
                             mend="use required, unique, minimum, maximum, enum or pattern")
     return Column(
         name=str(field["name"]), type=field["type"], title=str(field.get("title", field["name"])),
-        description=" ".join(str(field.get("description", "")).split()), required=bool(rules.get("required", False)),
+        description=" ".join(str(field.get("description", "")).split()), required=bool(rules.get("required", False)), unique=bool(rules.get("unique", False)),
         minimum=rules.get("minimum"), maximum=rules.get("maximum"),
         enum=tuple(rules["enum"]) if "enum" in rules else None, pattern=rules.get("pattern"), unit=field.get("x-unit"),
         sensitivity=field.get("x-sensitivity", table_sensitivity), synonyms=tuple(field.get("x-synonyms", ())),
@@ -200,30 +208,43 @@ def _typed(table: str, column: Column, values: pd.Series) -> pd.Series:
     values = values.reset_index(drop=True)
     try:
         if column.type == "string":
-            present = values.dropna()
-            if len(present) and not isinstance(values.dtype, (pd.StringDtype, pd.CategoricalDtype)):
+            present = values.astype(object).dropna()
+            if len(present) and not isinstance(values.dtype, pd.StringDtype):
                 wrong = ~present.map(lambda v: isinstance(v, str))
                 if wrong.any():
                     raise TypeError(f"row {wrong.idxmax()} holds {present[wrong.idxmax()]!r:.40}")
             return values.astype("str").where(values.notna(), None).astype("str")
         if column.type == "boolean":
-            if not (pd.api.types.is_bool_dtype(values.dtype) or values.dropna().map(lambda v: v in (True, False)).all()):
+            if not (pd.api.types.is_bool_dtype(values.dtype) or values.dropna().map(pd.api.types.is_bool).all()):
                 raise TypeError("values other than true and false")
             nullable = values.astype("boolean")
             return nullable if nullable.isna().any() else nullable.astype(bool)
         if column.type == "date":
-            dates = pd.to_datetime(values).astype("datetime64[us]")
+            if not pd.api.types.is_datetime64_any_dtype(values.dtype):
+                wrong = ~values.dropna().map(lambda v: isinstance(v, date) or isinstance(v, str) and bool(_ISO_DATE.fullmatch(v)))
+                if wrong.any():
+                    raise TypeError(f"row {wrong.idxmax()} is no date and no text of the form YYYY-MM-DD")
+            dates = pd.to_datetime(values, format=None if pd.api.types.is_datetime64_any_dtype(values.dtype) else "ISO8601")
             if dates.dt.tz is not None or (dates.dropna() != dates.dropna().dt.normalize()).any():
                 raise TypeError("values that are not plain dates")
-            return dates
-        if pd.api.types.is_bool_dtype(values.dtype) or (len(values) and values.dtype == object and values.map(lambda v: isinstance(v, bool)).any()):
+            return dates.astype("datetime64[us]")
+        if pd.api.types.is_bool_dtype(values.dtype) or (len(values) and values.dtype == object and values.map(pd.api.types.is_bool).any()):
             raise TypeError("true or false where a number is declared")
+        if pd.api.types.is_complex_dtype(values.dtype) or values.dtype.kind in "mM" or isinstance(values.dtype, (pd.DatetimeTZDtype, pd.PeriodDtype)):
+            raise TypeError(f"values of type {values.dtype} where a number is declared")
+        if column.type == "integer" and values.dtype == object and values.map(lambda v: isinstance(v, numbers_.Integral)).any():
+            present = values.dropna()
+            if not present.map(lambda v: isinstance(v, numbers_.Integral) and abs(int(v)) < 2**63).all():
+                raise TypeError("values that are no whole numbers of 64 bits")
+            values = pd.Series(pd.array([None if pd.isna(v) else int(v) for v in values], dtype="Int64"))
+        if column.type == "integer" and pd.api.types.is_unsigned_integer_dtype(values.dtype) and (values.dropna() >= 2**63).any():
+            raise TypeError("values above 64 bits")
         numbers = values if pd.api.types.is_numeric_dtype(values.dtype) else _numbers(values)
         if column.type == "number":
             return numbers.astype("Float64").astype("float64") if numbers.isna().any() else numbers.astype("float64")
         whole = numbers.astype("Int64")
         return whole if whole.isna().any() else whole.astype("int64")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ContractError(f"declared {column.type}, but {error}", where=where,
                             mend=f"write values of type {column.type}, or correct data_dictionary/{table}.yaml") from error
 
@@ -246,10 +267,12 @@ def _validate(table: Table, frame: pd.DataFrame) -> None:
             row = int(np.isinf(frame[column.name].to_numpy(dtype=float, na_value=np.nan)).argmax())
             raise ContractError("an infinite value", where=f"table `{table.name}`, column `{column.name}`, row {row}",
                                 mend="write a missing value where a number does not exist")
+    from pandera.config import ValidationDepth, config_context
     from pandera.errors import SchemaErrors
 
     try:
-        pandera_schema(table).validate(frame, lazy=True)
+        with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
+            pandera_schema(table).validate(frame, lazy=True)
     except SchemaErrors as error:
         cases: pd.DataFrame = error.failure_cases
         first = cases.iloc[0]
@@ -279,7 +302,7 @@ def pandera_schema(table: Table):
             checks.append(pa.Check.isin(list(column.enum), error=f"one of {list(column.enum)} is declared"))
         if column.pattern is not None:
             checks.append(pa.Check.str_matches(rf"(?:{column.pattern})\Z", error=f"the form {column.pattern} is declared"))
-        columns[column.name] = pa.Column(checks=checks, nullable=not column.required)
+        columns[column.name] = pa.Column(checks=checks, nullable=not column.required, unique=column.unique)
     return pa.DataFrameSchema(columns, unique=list(table.primary_key) or None, report_duplicates="exclude_first")
 
 

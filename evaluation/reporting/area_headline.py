@@ -127,7 +127,7 @@ def _effect_rows(protocol: AreaProtocol, tables: Mapping[str, pd.DataFrame], nam
     wide, near = (registered(estimates, outcome, pool) for pool in POOLS)
     text = effect_in_both(estimates, outcome, name)
     if outcome == "mean_absence":
-        text += f" Over a whole school year, {signed(wide['estimate'])} points are {signed(wide['estimate'] * days.value / 100, 1)} days of absence per enrolment."
+        text += f" Over a whole school year, {signed(wide['estimate'])} points are {signed(wide['estimate'] * days.value / 100, 1)} days of absence per enrolment. A point is a percentage point of sessions."
     rows = [HeadlineRow("effect", text, wide["estimate"], wide["conf_low"], wide["conf_high"], wide["scale"], "area_estimates", f"{_key(wide)}; {_key(near)}")]
     rows.append(HeadlineRow("effect_pupils", "The effect on pupils referred, eligible or started cannot be answered by this study: published statistics do not say who they were."))
     return rows
@@ -167,7 +167,7 @@ def _need_rows(protocol: AreaProtocol, tables: Mapping[str, pd.DataFrame], name:
         "greatest_need", f"The effect on severely absent pupils cannot be answered by this study: it follows none of them. They are "
                          f"{number_text(gap['treated_value'], 1)}% of enrolments in {name} in {protocol.area_impact.follow_up_year}, {number_text(gap['comparison_value'], 1)}% "
                          f"in all authorities of the comparison.",
-        float(gap["treated_value"]), unit="percent of enrolments", source_table="area_gaps", source_key=f"severe_absence, all, {protocol.area_impact.follow_up_year}")]
+        float(gap["treated_value"]), unit="% of enrolments", source_table="area_gaps", source_key=f"severe_absence, all, {protocol.area_impact.follow_up_year}")]
 
 
 def _sure_rows(protocol: AreaProtocol, tables: Mapping[str, pd.DataFrame], name: str, outcome: str) -> list[HeadlineRow]:
@@ -190,8 +190,9 @@ def _so_what_row() -> HeadlineRow:
 
 def _provenance_row(protocol: AreaProtocol) -> HeadlineRow:
     seen = sum(amendment.outcomes_seen for amendment in protocol.amendments)
+    amended = f"{len(protocol.amendments)} changes since registration, {seen} of them after outcomes were seen" if protocol.amendments else "No changes since registration"
     years = protocol.area_panel.academic_years
     return HeadlineRow(
         "provenance", f"Study {protocol.study}, protocol version {protocol.protocol_version}, registered {date_text(protocol.registered_on)}, after these statistics had "
                       f"been published; digest {digest_of(resolved(protocol))[:12]}. Data: absence band distributions, Department for Education, {years[0]} to {years[-1]}. "
-                      f"Amendments: {len(protocol.amendments)}, of which {seen} after outcomes were seen.")
+                      f"{amended}.")

@@ -154,10 +154,9 @@ def drift_in_both(drift: pd.DataFrame, gaps: pd.DataFrame, outcome: str) -> str:
     for pool in POOL_NAMES:
         row = row_of(drift, outcome, pool)
         named = named or bool(row["named"])
-        step = f", with a rare step of {signed(row['largest_step'])} into {row['largest_step_year']} ({p_text(row['largest_step_p'])})" if row["steps_named"] else ""
+        step = f", with a rare step of {signed(row['largest_step'])} points into {row['largest_step_year']}" if row["steps_named"] else ""
         rare = "rare" if row["farthest_p"] <= row["drift_level"] else "not rare"
-        parts.append(f"against {POOL_NAMES[pool]} the gap moved {signed(-row['farthest_gap_from_base'])} points from {row['farthest_year']} to {base} "
-                     f"({p_text(row['farthest_p'])}, {rare}){step}")
+        parts.append(f"against {POOL_NAMES[pool]} the gap moved {signed(-row['farthest_gap_from_base'])} points from {row['farthest_year']} to {base} ({rare}){step}")
     opening = "a movement before the programme stands out" if named else "no movement before the programme stands out"
     return f"{OUTCOME_NAMES[outcome].capitalize()}: {opening}; {'; '.join(parts)}."
 
@@ -166,8 +165,8 @@ def drift_by_outcome(drift: pd.DataFrame, gaps: pd.DataFrame) -> str:
     """:func:`drift_in_both` of every outcome, as a list, and what rare means."""
     lines = [f"- {drift_in_both(drift, gaps, outcome)}" for outcome in OUTCOME_NAMES if outcome in set(drift["outcome"])]
     first = drift.iloc[0]
-    return "\n".join(lines) + (f"\n\nRare means a placebo p-value of at most {number_text(first['drift_level'], 2)}. Each comparison took {first['looks']} looks, so that "
-                               f"one of them may be rare by chance.")
+    return "\n".join(lines) + (f"\n\nRare means that at most {number_text(100 * first['drift_level'], 0)}% of authorities moved as far, the area itself counted. Each comparison took "
+                               f"{first['looks']} looks, so that one of them may be rare by chance.")
 
 
 def in_words(frame: pd.DataFrame) -> pd.DataFrame:
@@ -219,11 +218,12 @@ def detectable_in_both(detectable: pd.DataFrame, outcome: str) -> str:
     best = " or ".join(number_text(row["pupil_detectable_best"], 0) for row in rows)
     what = (f"{OUTCOME_NAMES[outcome]} of each supported pupil would have had to fall by {pupil} points of their sessions" if outcome == "mean_absence" else
             f"{pupil} of every 100 pupils who started would have had to leave {OUTCOME_NAMES[outcome]}")
-    more = ", which is more than there is" if not any(row["attainable"] for row in rows) else ""
+    more = ", which is impossible, since all of their sessions are 100 points" if outcome == "mean_absence" else ", which is impossible"
+    more = more if not any(row["attainable"] for row in rows) else ""
     reached = f"{number_text(100 * rows[0]['dilution'], 1)}% of enrolments"
     reached = f"Support reached the equivalent of {reached} for the whole year" if outcome == "mean_absence" else f"Pupils who started are {reached}"
-    return (f"The smallest effect that this design could have seen, with {number_text(100 * rows[0]['power'], 0)}% power: {OUTCOME_NAMES[outcome]} of the whole area falling "
-            f"by {area}. {reached}, so that {what}{more} ({best} if every parameter is at its best).")
+    return (f"The smallest effect that this design could have seen (with {number_text(100 * rows[0]['power'], 0)}% power) is a fall in {OUTCOME_NAMES[outcome]} of the whole area "
+            f"by {area}. {reached}. So {what}{more} ({best} if every assumption were at its most favourable).")
 
 
 def checks_sentence(checks: pd.DataFrame) -> str:
@@ -297,7 +297,7 @@ def gaps_alt(gaps: pd.DataFrame, name: str) -> str:
         years = sorted(gaps["academic_year"].unique())
         first, last = rows.loc[("all", years[0])], rows.loc[("all", years[-1])]
         near = rows.loc[("matched", years[-1])]
-        parts.append(f"{OUTCOME_NAMES[outcome]} goes from {number_text(first['treated_value'], 1)} in {years[0]} to {number_text(last['treated_value'], 1)} percent in "
+        parts.append(f"{OUTCOME_NAMES[outcome]} goes from {number_text(first['treated_value'], 1)} in {years[0]} to {number_text(last['treated_value'], 1)}% in "
                      f"{years[-1]} in {name}, from {number_text(first['comparison_value'], 1)} to {number_text(last['comparison_value'], 1)} in all authorities, and ends at "
                      f"{number_text(near['comparison_value'], 1)} in matched authorities")
     return f"Three lines by year for each outcome, with a break where a year has no figures: {'; '.join(parts)}."
@@ -319,8 +319,10 @@ def gap_alt(gaps: pd.DataFrame, name: str) -> str:
     outside = gaps[(gaps["period"] != "base") & ((gaps["gap_from_base"] < gaps["placebo_low"]) | (gaps["gap_from_base"] > gaps["placebo_high"]))]
     listed = [f"{OUTCOME_NAMES[row['outcome']]} against {POOL_NAMES[row['pool']]} in {row['academic_year']} ({signed(row['gap_from_base'])} points)"
               for _, row in outside.iterrows()]
+    after = gaps[gaps["period"] == "after"]
+    ends = [f"{signed(row['gap_from_base'])} points for {OUTCOME_NAMES[row['outcome']]} against {POOL_NAMES[row['pool']]} in {row['academic_year']}" for _, row in after.iterrows()]
     return (f"The gap between {name} and each pool by year, measured from the base year, with a grey bar for the middle of the placebo authorities. "
-            f"Outside its bar: {'; '.join(listed) or 'no year'}.")
+            f"It ends at {'; '.join(ends)}. Outside its bar: {'; '.join(listed) or 'no year'}.")
 
 
 def statements_list(protocol: AreaProtocol) -> str:
@@ -370,4 +372,4 @@ def unclassified_sentence(counts: pd.DataFrame) -> str:
     some, used = rows.loc["used_unclassified", "enrolments"], rows.loc["used", "enrolments"]
     note: Any = rows.loc["used_unclassified", "note"]
     return (f"{number_text(some, 0)} of {number_text(used, 0)} enrolments ({number_text(100 * some / used, 2)}%) have an unclassified characteristic; they are "
-            f"{str(note).split(': unclassified characteristics, ')[-1]}. Nearly all are short enrolments with very high absence.")
+            f"{str(note).split(': unclassified characteristics, ')[-1]}. Such rows are short enrolments with very high absence.")

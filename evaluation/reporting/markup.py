@@ -15,7 +15,7 @@ from evaluation.reporting.text import (
     is_missing,
     value_text,
 )
-from evaluation.reporting.words import true_minus
+from evaluation.reporting.words import true_minus, unit_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,14 +130,7 @@ def table_html(
         f"{escape(header_text(column, labels.get(column), units.get(column)))}</th>"
         for column in columns
     )
-    body = []
-    for position in range(len(shown)):
-        row_id = f' id="{row_ids[position]}"' if row_ids is not None else ""
-        first, *rest = columns
-        line = f'<th scope="row"{_number_class(numeric[first])}>{cells[first][position]}</th>' + "".join(
-            f"<td{_number_class(numeric[column])}>{cells[column][position]}</td>" for column in rest
-        )
-        body.append(f"<tr{row_id}>{line}</tr>")
+    body = _body_html(cells, numeric, len(shown), row_ids)
     notes = [_cut_note(len(frame), len(frame.columns), len(shown), len(columns), whole)]
     if len(frame) == 0:
         notes.append("No rows.")
@@ -147,8 +140,21 @@ def table_html(
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{identifier}-caption">'
         f'<table id="{identifier}"><caption>{caption_html(caption, label, identifier)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{notes_html}"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes_html}"
     )
+
+
+def _body_html(cells: Mapping[str, Sequence[str]], numeric: Mapping[str, bool], rows: int, row_ids: Sequence[str] | None) -> str:
+    """Return the rows of a table, the first cell of each heading it."""
+    first, *rest = cells
+    body = []
+    for position in range(rows):
+        row_id = f' id="{row_ids[position]}"' if row_ids is not None else ""
+        line = f'<th scope="row"{_number_class(numeric[first])}>{cells[first][position]}</th>' + "".join(
+            f"<td{_number_class(numeric[column])}>{cells[column][position]}</td>" for column in rest
+        )
+        body.append(f"<tr{row_id}>{line}</tr>")
+    return "".join(body)
 
 
 def _number_class(numeric: bool) -> str:
@@ -195,6 +201,7 @@ def figure_html(
     str
         HTML.
     """
+    caption, alt = true_minus(caption), true_minus(alt)
     width, height = (round(inches * CSS_PIXELS_PER_INCH) for inches in size)
     numbers = table_html(
         data,
@@ -210,7 +217,7 @@ def figure_html(
     return (
         f'<figure class="shown-figure" id="{identifier}">'
         f"<figcaption>{caption_html(caption, label, identifier)}</figcaption>"
-        f'<img alt="{escape(true_minus(alt))}" width="{width}" height="{height}" src="data:image/png;base64,{source}">'
+        f'<img alt="{escape(alt)}" width="{width}" height="{height}" src="data:image/png;base64,{source}">'
         f"</figure><details><summary>Numbers in this figure<span class=\"hidden\">: {escape(caption)}</span></summary>"
         f"{numbers}</details>"
     )
@@ -281,7 +288,9 @@ def headline_html(headline: pd.DataFrame, titles: Mapping[str, str], identifier:
         if key not in ("label", "verdict")
     )
     numbers = table_html(
-        headline[["position", "key", "value", "conf_low", "conf_high", "unit", "source_table", "source_key"]],
+        headline[["position", "key", "value", "conf_low", "conf_high", "unit", "source_table", "source_key"]].assign(
+            unit=[unit if is_missing(unit) else unit_words(str(unit)) for unit in headline["unit"]]
+        ),
         caption="The rows behind the headline",
         identifier=f"{identifier}-rows",
         label=label,

@@ -15,7 +15,8 @@ from evaluation.reporting.headline import (
     reading_of_interval,
 )
 from evaluation.reporting.text import SIMULATED, is_missing, number_text
-from evaluation.reporting.trial_sentences import attrition_rating, money, one_row, so_what, usable, who
+from evaluation.reporting.trial_money import NO_EFFECTS, money, so_what
+from evaluation.reporting.trial_sentences import attrition_rating, lower_first, one_row, usable, who
 from evaluation.reporting.trial_tables import CHECK_WORDS
 
 if TYPE_CHECKING:
@@ -31,9 +32,8 @@ LABEL_SENTENCES = {
 KIND_WORDS = {"formative": "Formative report", "interim": "Interim report", "final": "Final report"}
 NOT_YET_ASSURED = "Draft: not yet assured."
 NOT_IN_THIS_VERSION = (
-    "Not part of this version, so the verdict has not been tested by them: a placebo cohort (the same sum for pupils whom no mentor can have "
-    "helped), sensitivity bounds (how large an unseen difference between pupils would overturn the answer) and subgroups (whether some pupils "
-    "gained more than others)."
+    "Not part of this version, so the verdict has not passed them: a placebo cohort (pupils whom no mentor can have helped), sensitivity bounds "
+    "(how large an unseen difference between pupils would overturn the answer) and subgroups (whether some pupils gained more than others)."
 )
 OFFER, REFERRAL = "A", "B"
 LEAD_SENTENCES = {
@@ -41,6 +41,7 @@ LEAD_SENTENCES = {
     REFERRAL: "By the registered rule the effect on pupils referred leads, because an effect of the size looked for is too small to be seen among all "
               "eligible pupils. It depends on how pupils were chosen.",
 }  # fmt: skip
+OTHER_LEADS = "the registered appraisal values the effect on pupils referred, which does not lead here"
 NOT_THEIRS = " The effect above must not be read as theirs."
 NO_EFFECT_STAGES = "this formative run leaves out the stages that estimate effects"
 
@@ -65,8 +66,10 @@ def trial_headline(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol, 
     """
     wording, reason = verdict_of(tables["impact_diagnostics"])
     estimable = wording != NOT_ESTIMATED
-    appraisal = usable(tables["appraisal"], wording)
     value = protocol.value_for_money
+    appraisal, withheld = usable(tables["appraisal"], wording), NO_EFFECTS
+    if estimable and lead_estimand(tables["impact_diagnostics"]) != value.estimand_by_denominator[value.denominator]:
+        appraisal, withheld = appraisal.iloc[:0], OTHER_LEADS
     rows = [
         HeadlineRow("label", f"{LABEL_SENTENCES[label]} {KIND_WORDS[protocol.report_kind]}. {NOT_YET_ASSURED}"),
         HeadlineRow("verdict", f"{wording}: {reason}" if not estimable else wording, source_table="impact_diagnostics", source_key="study, verdict"),
@@ -74,9 +77,9 @@ def trial_headline(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol, 
         *(effects(tables["estimates"], tables["impact_diagnostics"], protocol) if estimable else _no_effect(reason)),
         *who(tables["cohort_flow"], tables["delivery_reach"], _leading_days(tables) if estimable else None),
         HeadlineRow("greatest_need", f"The effect on severely absent pupils is not estimated in this version.{NOT_THEIRS if estimable else ''}"),
-        *money(appraisal, tables["costs_by_perspective"], value.perspective, value.denominator, protocol.report.break_even_scenario),
+        *money(appraisal, tables["costs_by_perspective"], value.perspective, value.denominator, protocol.report.break_even_scenario, withheld),
         *(_how_sure(tables, protocol) if estimable else [HeadlineRow("how_sure", "No effect is stated, so there is none to be sure or unsure of.")]),
-        *so_what(wording, appraisal, protocol.report),
+        *so_what(wording, appraisal, protocol.report, withheld),
         _provenance(protocol),
     ]
     return headline_frame(rows)
@@ -97,20 +100,15 @@ def _checks(diagnostics: pd.DataFrame) -> list[HeadlineRow]:
     held = {words: row["value"] == 1.0 for words, row in found.items() if row is not None}
     rows = []
     if held:
-        passed = [_lower_first(words) for words, holds in held.items() if holds]
-        failed = [_lower_first(words) for words, holds in held.items() if not holds]
-        parts = [f"{lead}: {'; '.join(said)}" for lead, said in (("what holds", passed), ("what does not hold", failed)) if said]
+        passed = [lower_first(words) for words, holds in held.items() if holds]
+        failed = [lower_first(words) for words, holds in held.items() if not holds]
+        parts = [f"{lead}{'; '.join(said)}." for lead, said in (("Holding: ", passed), ("Not holding: ", failed)) if said]
         rows.append(HeadlineRow(
             "verdict_checks",
-            f"Behind this verdict stand the interval of the effect and the registered checks, of which {len(passed)} of {len(held)} hold. "
-            f"{'. '.join(part[:1].upper() + part[1:] for part in parts)}.",
+            f"Behind this verdict stand the interval of the effect and {len(held)} registered checks, of which {len(passed)} hold. {' '.join(parts)}",
             len(passed), unit="checks that hold", source_table="impact_diagnostics", source_key="study, check_*",
         ))  # fmt: skip
     return [*rows, HeadlineRow("verdict_not_included", NOT_IN_THIS_VERSION)]
-
-
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def _leading_days(tables: Mapping[str, pd.DataFrame]) -> Mapping[str, Any] | None:
@@ -193,8 +191,9 @@ def _counterfactual(referred: tuple[Mapping[str, Any], Mapping[str, Any]] | None
     whose = "pupils referred" if lead == REFERRAL else "all eligible pupils in schools with mentors"
     return [HeadlineRow(
         "counterfactual",
-        f"From the half-terms before to the same half-terms a year later, the attendance of {whose} {_moved(theirs['value'])}; that of similar "
-        f"pupils with usual support {_moved(others['value'])}. The first number alone is no effect.",
+        f"From the half-terms measured before to the same half-terms a year later, the attendance of {whose} {_moved(theirs['value'])}; that of "
+        f"similar pupils with usual support {_moved(others['value'])}. Pupils enter at their first bad half-term, so both groups start "
+        "from better attendance. The first number alone is no effect.",
         others["value"], unit="percentage points of sessions attended", source_table="impact_diagnostics",
         source_key=f"{analysis}, change_comparison",
     )]  # fmt: skip
@@ -216,7 +215,7 @@ def _no_effect(reason: str) -> list[HeadlineRow]:
 def _how_sure(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol) -> list[HeadlineRow]:
     diagnostics = tables["impact_diagnostics"]
     found = leading_rows(tables["estimates"], level="referred", estimand=lead_estimand(diagnostics))
-    rows = [attrition_rating(tables["attrition"], protocol.report)]
+    rows = [attrition_rating(tables["attrition"], protocol.report, None if found is None else found[0].get("unmatched"))]
     if found is not None:
         analysis = _analysis(found[0])
         days = one_row(diagnostics, "impact_diagnostics", analysis=analysis, item="smallest_detectable_days")
@@ -235,7 +234,7 @@ def largest_threat(diagnostics: pd.DataFrame) -> str:
     for name, said in CHECK_WORDS.items():
         row = one_row(diagnostics, "impact_diagnostics", analysis="study", item=f"check_{name}")
         if row is not None and row["value"] != 1.0:
-            return f"a registered check failed, for it does not hold that {_lower_first(said)}"
+            return f"a registered check failed, for it does not hold that {lower_first(said)}"
     if lead_estimand(diagnostics) == REFERRAL:
         return "pupils may have been chosen for reasons that the registers do not hold"
     return "mentoring may have touched eligible pupils who were not referred"

@@ -15,8 +15,8 @@ METHODS = {
     "matched": "Matched with similar pupils",
     "matched with baseline mean": "Matched on earlier absence too",
     "same rule, no matching": "All who met the same rule, no matching",
-    "offer effect divided by share referred": "Effect on all eligible, divided by the share referred",
-    "effect on referred divided by share started": "Effect on pupils referred, divided by the share who started",
+    "offer effect divided by share referred": "Derived from the effect on all eligible",
+    "effect on referred divided by share started": "Derived from the effect on pupils referred",
 }
 CHECK_WORDS = {
     "between_areas_agrees": "Compared with schools in other areas, the effect points the same way",

@@ -74,10 +74,9 @@ VALUES = {
     "up_to": "up to",
     # values of a day and what they rest on
     "earnings, causal share": "lifetime earnings, the share taken as causal",
+    "earnings, causal share uncertain": "lifetime earnings, the share itself uncertain",
     "earnings, all causal": "lifetime earnings, all taken as causal",
     "judgement": "a planning choice",
-    "S2, association times a causal share (judgement)": "an association (secondary source, not verified) times a share that is a planning choice",
-    "S2, association taken as wholly causal: an upper bound": "an association (secondary source, not verified) taken as wholly causal: an upper bound",
     # rows of the published table
     "other_year": "other years",
     "other_school_type": "other school types",
@@ -97,6 +96,14 @@ VALUES = {
 }
 """Whole values of cells, by code."""
 
+STANDINGS = {
+    "S": "published value",
+    "C": "calculated from a published source",
+    "S2": "secondary source, not verified",
+    "M": "general knowledge, not verified",
+    "judgement": "a planning choice",
+}
+_ASSOCIATION = re.compile(r"(\w+), association\b(.*)")
 _YEAR_GROUP = re.compile(r"year_group_(\d+)")
 _PERCENT = re.compile(r"\bper ?cent\b")
 _HYPHEN_FOR_MINUS = re.compile(r"(?:(?<=^)|(?<=[\s(\[=:;,]))-(?=£?\d)", re.M)
@@ -115,6 +122,10 @@ def value_words(value: str) -> str:
     year = _YEAR_GROUP.fullmatch(value)
     if year is not None:
         return f"Year {year[1]}"
+    linked = _ASSOCIATION.fullmatch(value)
+    if linked is not None and linked[1] in STANDINGS:
+        rest = re.sub(r"\((\w+)\)", lambda mark: f"({STANDINGS.get(mark[1], mark[1])})", linked[2])
+        return f"an association ({STANDINGS[linked[1]]}){rest}"
     if value.startswith("GBP per "):
         return f"£ {value.removeprefix('GBP ')}"
     return VALUES.get(value, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -41,7 +42,7 @@ class DataFolder:
     def truth(self) -> Path | None:
         """The simulated truth, where the data are simulated and it is there."""
         path = self.folder / TRUTH
-        return path if self.label == "simulated" and path.is_file() else None
+        return path if self.label == "simulated" and TRUTH in self.files and path.is_file() else None
 
 
 def open_folder(root: Path, kind: Kind, folder: Path) -> DataFolder:
@@ -70,7 +71,7 @@ def _label(root: Path, folder: Path, tables: dict[str, str], files: dict[str, st
     manifest = folder / MANIFEST
     if manifest.is_file():
         try:
-            said: dict[str, str] = read_json(manifest)["files"]
+            said: dict[str, str] = dict(read_json(manifest)["files"])
         except (ValueError, KeyError, TypeError):
             said = {}
         unlisted = sorted(set(files) - set(said))
@@ -105,21 +106,37 @@ def simulated_folder(root: Path, kind: Kind, values: dict[str, Any], reports: Pa
         "distributions": {n: v for n, v in distribution_versions().items() if n in ("numpy", "pyarrow", "pandas", "holidays")},
     })
     folder = Path(reports) / ".store" / "extracts" / key
-    if (folder / MANIFEST).is_file():
-        data = open_folder(root, kind, folder)
-        if data.label == "simulated":
-            return data
-        os.replace(folder, folder.with_name(f"{key}.damaged-{uuid.uuid4().hex[:8]}"))
+    data = _found_again(root, kind, folder)
+    if data is not None:
+        return data
     announce("simulating the extracts")
     beside = folder.with_name(f"{key}.partial-{uuid.uuid4().hex[:8]}")
     beside.mkdir(parents=True)
     try:
         _simulate(root, kind, values, beside)
-        os.replace(beside, folder)
+        try:
+            os.replace(beside, folder)
+        except OSError:
+            if not (folder / MANIFEST).is_file():
+                raise
+            shutil.rmtree(beside, ignore_errors=True)  # another run was first
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
     return open_folder(root, kind, folder)
+
+
+def _found_again(root: Path, kind: Kind, folder: Path) -> DataFolder | None:
+    """Stored extracts that are whole; damaged ones are set aside."""
+    try:
+        data = open_folder(root, kind, folder)
+    except DataError:
+        data = None
+    if data is not None and data.label == "simulated":
+        return data
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(folder, folder.with_name(f"{folder.name}.damaged-{uuid.uuid4().hex[:8]}"))
+    return None
 
 
 def _simulate(root: Path, kind: Kind, values: dict[str, Any], folder: Path) -> None:

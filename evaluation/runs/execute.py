@@ -17,11 +17,12 @@ from evaluation import errors
 from evaluation.errors import ContractError, DataError, StageError
 
 from .files import read_json, sha256_of, write_atomically, write_json
+from .fingerprint import dictionary_digest, differences
 from .kernel import KERNEL_LOG, NotebookJob
 from .kernel_progress import Progress
 from .notebook import heading_before, is_tagged, source_of
 from .stage import CONTEXT_FILE, CONTEXT_VARIABLE, RECEIPTS
-from .store import STEP, StageResult
+from .store import STEP, StageResult, altered_files
 
 if TYPE_CHECKING:
     from .stages import Stage
@@ -56,7 +57,7 @@ def execute_stage(study: Study, stage: Stage, results: dict[str, StageResult], c
     job: NotebookJob | None = None
     try:
         (partial / "tables").mkdir(parents=True)
-        job = NotebookJob(source.path, partial / EXECUTED, study.values[stage.section], folder=source.path.parent,
+        job = NotebookJob(source.notebook, partial / EXECUTED, study.values[stage.section], folder=source.path.parent,
                           environment={}, cell_timeout_seconds=study.values["execution"]["cell_timeout_seconds"])
         write_json(job.private_folder / CONTEXT_FILE, study.context(stage, results, partial, "full"))
         job.environment[CONTEXT_VARIABLE] = str(job.private_folder / CONTEXT_FILE)
@@ -65,6 +66,7 @@ def execute_stage(study: Study, stage: Stage, results: dict[str, StageResult], c
         (partial / KERNEL_LOG).unlink(missing_ok=True)
         outputs = verify_stage(stage, partial)
         _same_inputs(study, stage)
+        _same_components(study, stage, results, components)
         step = {
             "schema": 1, "study": study.name, "stage": stage.name, "kind": "full", "key": key, "why": why, "components": components,
             "started": _time(started), "finished": _time(datetime.now(UTC)), "seconds": round(monotonic() - clock, 3),
@@ -114,6 +116,11 @@ def verify_stage(stage: Stage, folder: Path) -> dict[str, dict[str, Any]]:
     if undeclared:
         raise ContractError(f"undeclared files among the tables: {', '.join(undeclared)}", where=f"stage `{stage.name}`",
                             mend="write tables with stage.write alone, and declare them in evaluation/runs/stages.py")
+    stray = sorted(n for p in folder.rglob("*") if not p.is_dir() for n in [p.relative_to(folder).as_posix()]
+                   if not n.startswith("tables/") and n not in (EXECUTED, RECEIPTS) and not re.fullmatch(r"figures/[^/]+\.(png|csv)", n))
+    if stray:
+        raise ContractError(f"undeclared files in the stage's folder: {', '.join(stray)}", where=f"stage `{stage.name}`",
+                            mend="write tables with stage.write and figures with show_figure, nothing else")
     outputs = {f"tables/{name}.parquet": receipts[name] for name in stage.writes}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -128,6 +135,16 @@ def _same_inputs(study: Study, stage: Stage) -> None:
         if sha256_of(study.data.folder / study.data.tables[table]) != study.data.digest(table):
             raise DataError(f"`{study.data.tables[table]}` changed while the stage was reading it", where=study.data.folder.name,
                             mend="leave the data alone while a study runs, and give the same command again")
+
+
+def _same_components(study: Study, stage: Stage, results: dict[str, StageResult], components: dict[str, Any]) -> None:
+    """Package, dictionary and tables must still be those that the key was made from: a kernel imports them later."""
+    dictionary_digest.cache_clear()
+    changed = differences(components, study.components(stage, results))
+    changed += [f"table {name} altered" for name, result in results.items() if altered_files(result)]
+    if changed:
+        raise ContractError(f"changed while the stage ran: {'; '.join(changed)}", where=f"stage `{stage.name}`",
+                            mend="give the same command again, and leave the project alone while it runs")
 
 
 def _cell_name(cell: Any, index: int) -> str:

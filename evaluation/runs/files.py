@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,17 @@ def sha256_of(path: Path) -> str:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside and rename: the file is there whole or not at all."""
     path = Path(path)
-    beside = path.with_name(f"{path.name}.partial")
+    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
     data = content.encode("utf-8") if isinstance(content, str) else content
-    with beside.open("wb") as handle:
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(beside, path)
+    try:
+        with beside.open("xb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def to_json(values: Any) -> str:

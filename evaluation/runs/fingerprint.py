@@ -34,6 +34,14 @@ def package_digests(package: Path | None = None) -> dict[str, str]:
     return found
 
 
+def beside_digests(root: Path) -> dict[str, str]:
+    """Digest of each file below ``notebooks/`` that a notebook could import or run."""
+    folder = Path(root) / "notebooks"
+    return {p.relative_to(folder).as_posix(): sha256_of(p) for p in sorted(folder.rglob("*"))
+            if p.is_file() and p.suffix in (".py", ".sql", ".csv", ".so", ".yaml", ".json") and not {"__pycache__", ".ipynb_checkpoints"} & set(p.parts)
+            and p.name != "stage_context.json"}
+
+
 def render_digests(package: Path | None = None) -> dict[str, str]:
     """Digest of each file that only shapes the rendered page."""
     package = project.PACKAGE if package is None else package
@@ -77,6 +85,7 @@ def stage_components(root: Path, kind: Kind, stage: Stage, source: StageSource, 
         "schema": SCHEMA, "kind": kind.name, "stage": stage.name,
         "code": [list(item) for item in source.code.items()],
         "package": package_digests(),
+        "beside": beside_digests(root),
         "parameters": values[stage.section],
         "seed": values["execution"]["seed"],
         "inputs": dict(sorted(inputs.items())),
@@ -115,6 +124,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     files = _changed_keys(old.get("package", {}), new["package"])
     if files:
         said.append(f"package changed (evaluation/{', evaluation/'.join(files[:3])}{f' and {len(files) - 3} more' if len(files) > 3 else ''})")
+    said += [f"notebooks/{name} changed" for name in _changed_keys(old.get("beside", {}), new["beside"])]
     said += [f"dictionary entry {name} changed" for name in _changed_keys(old.get("dictionary", {}), new["dictionary"])]
     versions = _changed_keys(old.get("distributions", {}), new["distributions"])
     said += [f"{n} {old.get('distributions', {}).get(n, 'absent')} -> {new['distributions'].get(n, 'absent')}" for n in versions[:3]]

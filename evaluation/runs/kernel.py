@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -26,6 +28,7 @@ KERNEL = "python3"
 IPC_PATH_LIMIT = 90
 KERNEL_LOG = "kernel.log"
 START_TIMEOUT_SECONDS = 120
+KEPT_SWITCHES = ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONNOUSERSITE")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -59,7 +62,7 @@ class _Client(PapermillNotebookClient):
     def create_kernel_manager(self):
         folder = self.nb_man.private_folder
         self.km = _Manager(kernel_name=KERNEL, connection_file=str(folder / "kernel.json"))
-        if os.name == "posix" and len(str(folder)) < IPC_PATH_LIMIT:
+        if os.name == "posix" and len(os.fsencode(folder)) < IPC_PATH_LIMIT:
             self.km.transport = "ipc"
             self.km.ip = str(folder / "k")
         self.km.client_class = "jupyter_client.asynchronous.AsyncKernelClient"
@@ -117,10 +120,23 @@ papermill_engines.register("evaluation", _Engine)
 logging.getLogger("papermill").setLevel(logging.ERROR)
 
 
+def _literal(path: Path) -> str:
+    """A path that papermill's templates leave as it is."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def kernel_environment(private: Path) -> dict[str, str]:
+    """The environment of a kernel without what would change a result and is in no reuse key: interpreter switches,
+    switches of the table checks, start-up files, time zone, hash seed."""
+    kept = {name: value for name, value in os.environ.items()
+            if name in KEPT_SWITCHES or not name.startswith(("PYTHON", "PANDERA_", "IPYTHON", "JUPYTER_", "MPL", "MATPLOTLIB"))}
+    return {**kept, **ONE_THREAD, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "TZ": "UTC", "IPYTHONDIR": str(private / "ipython")}
+
+
 class NotebookJob:
     """One notebook on its way: started, watched, stopped."""
 
-    def __init__(self, source: Path, target: Path, parameters: dict[str, Any], *, folder: Path, environment: dict[str, str],
+    def __init__(self, source: dict[str, Any], target: Path, parameters: dict[str, Any], *, folder: Path, environment: dict[str, str],
                  cell_timeout_seconds: int):
         self.source, self.target, self.parameters, self.folder = source, target, parameters, folder
         self.cell_timeout_seconds = cell_timeout_seconds
@@ -131,7 +147,7 @@ class NotebookJob:
         self.manager_of: Any = None
         self._private = tempfile.TemporaryDirectory(prefix="ev-", ignore_cleanup_errors=True)
         self.private_folder = Path(self._private.name)
-        self.environment = {**os.environ, **ONE_THREAD, **environment}
+        self.environment = {**kernel_environment(self.private_folder), **environment}
         self._thread = threading.Thread(target=self._work, name="notebook", daemon=True)
 
     def _work(self) -> None:
@@ -139,7 +155,7 @@ class NotebookJob:
         asyncio.set_event_loop(loop)
         try:
             papermill.execute_notebook(
-                str(self.source), str(self.target), parameters=self.parameters, engine_name="evaluation", kernel_name=KERNEL,
+                nbformat.from_dict(copy.deepcopy(self.source)), _literal(self.target), parameters=self.parameters, engine_name="evaluation", kernel_name=KERNEL,
                 language="python", progress_bar=False, log_output=False, start_timeout=START_TIMEOUT_SECONDS,
                 execution_timeout=self.cell_timeout_seconds, job=self, autosave_cell_every=0)
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
@@ -159,7 +175,7 @@ class NotebookJob:
                 if time.monotonic() - last >= every_seconds:
                     last = time.monotonic()
                     tick(self.progress)
-        except KeyboardInterrupt:
+        except BaseException:
             self.stop()
             raise
         if self.error is not None:

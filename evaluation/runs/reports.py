@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 RUN_ID_MARK = "00000000T000000Z-run-id"
 CHECKS = "checks.json"
+EDITIONS = ("summary.html", "technical.html")
 
 
 def write_reports(study: Study, results: dict[str, StageResult], folder: Path, started: datetime, reporter: Reporter) -> dict[str, Any]:
@@ -45,11 +48,12 @@ def write_reports(study: Study, results: dict[str, StageResult], folder: Path, s
         raise ContractError(f"{', '.join(foreign)} did not come from a run: interactive results enter no report", mend="run the study")
     key = _render_key(study, results)
     stored = study.store.folder / "reports" / key
-    reused = (stored / CHECKS).is_file()
-    if reused:
-        editions = {p.name: p.read_text(encoding="utf-8") for p in sorted(stored.glob("*.html"))}
+    try:
+        editions = {name: (stored / name).read_text(encoding="utf-8") for name in EDITIONS}
         checks = read_json(stored / CHECKS)
         reused = {n: digest_of(t) for n, t in editions.items()} == checks["digests"]
+    except (OSError, ValueError, KeyError, TypeError):
+        reused = False
     if not reused:
         reporter.say("rendering both editions" if not reporter.terminal else "  report           rendering")
         editions, checks = _render(study, results)
@@ -107,11 +111,14 @@ def _render(study: Study, results: dict[str, StageResult]) -> tuple[dict[str, st
 
 
 def _keep(stored: Path, editions: dict[str, str], checks: dict[str, Any]) -> None:
-    if stored.exists():
+    with contextlib.suppress(OSError):
         os.replace(stored, stored.with_name(f"{stored.name}.damaged-{uuid.uuid4().hex[:8]}"))
     beside = stored.with_name(f"{stored.name}.partial-{uuid.uuid4().hex[:8]}")
     beside.mkdir(parents=True)
     for name, text in editions.items():
         write_atomically(beside / name, text)
     write_json(beside / CHECKS, checks)
-    os.replace(beside, stored)
+    try:
+        os.replace(beside, stored)
+    except OSError:  # another run kept the same report first
+        shutil.rmtree(beside, ignore_errors=True)

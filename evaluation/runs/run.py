@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -114,10 +115,11 @@ def run_study(study: Study, *, only: str | None = None, start: str | None = None
             report = write_reports(study, {n: o.result for n, o in outcomes.items()}, folder, started, reporter)
             events.note("reports written", files=sorted(report["files"]), reused=report["reused"])
         manifest = build_manifest(study, outcomes, folder, kind=kind, started=started, command=command, report=report)
-        write_json(folder / RUN, manifest)
         events.note("run finished", kind=kind)
+        write_json(folder / RUN, manifest)
     except BaseException as error:
-        events.note("run failed", error=type(error).__name__)
+        with contextlib.suppress(OSError):  # what went wrong first is what is told
+            events.note("run failed", error=type(error).__name__)
         raise
     return RunResult(folder, manifest, outcomes)
 
@@ -141,7 +143,8 @@ def _stage(study: Study, stage: Stage, results: dict[str, StageResult], folder: 
     key = key_of(components)
     stored = None if ignore_store else study.store.find(key)
     if stored is not None:
-        link_tree(stored.folder, folder / stage.name)
+        link_tree(stored.folder, folder / f"{stage.name}.partial")
+        os.rename(folder / f"{stage.name}.partial", folder / stage.name)
         study.store.note_latest(stored)
         events.note("stage reused", stage=stage.name, key=key)
         reporter.stage_reused(stage.name)
@@ -185,7 +188,7 @@ def find_run(reports: Path, wanted: str | None) -> Path:
         if not finished:
             raise ContractError("there is no finished run", where=str(os.path.relpath(reports)), mend="run a study first: evaluation run")
         return Path(reports) / max(finished)
-    fitting = [n for n in names if n.startswith(wanted)]
+    fitting = [wanted] if wanted in names else [n for n in names if n.startswith(wanted)]
     if len(fitting) != 1:
         raise ContractError(f"{len(fitting)} runs are called `{wanted}` or begin so", where=str(os.path.relpath(reports)),
                             mend="give the run's whole name or its path")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from evaluation.protocol.load import digest_of
 
 from .files import link_tree, read_json, sha256_of, write_json
 
@@ -46,24 +49,29 @@ class Store:
     def find(self, key: str) -> StageResult | None:
         """The result stored under a key, if its files are all there and unaltered; a damaged one is set aside."""
         folder = self.stages / key
-        if not (folder / STEP).is_file():
+        if not folder.is_dir():
             return None
         try:
             result = StageResult(folder, read_json(folder / STEP))
-        except (ValueError, OSError):
-            self._set_aside(folder)
-            return None
-        if altered_files(result):
+            sound = result.key == key and digest_of(result.step["components"]) == key and not altered_files(result) and all(
+                f"tables/{name}.parquet" in result.step["outputs"] for name in result.step["components"]["contract"]["writes"])
+        except (ValueError, OSError, KeyError, TypeError, AttributeError):
+            sound = False
+        if not sound:
             self._set_aside(folder)
             return None
         return result
 
     def _set_aside(self, folder: Path) -> None:
-        os.replace(folder, folder.with_name(f"{folder.name}.damaged-{uuid.uuid4().hex[:8]}"))
+        with contextlib.suppress(OSError):
+            os.replace(folder, folder.with_name(f"{folder.name}.damaged-{uuid.uuid4().hex[:8]}"))
 
     def save(self, result: StageResult) -> None:
-        """Keep a finished result under its key; what is stored already stays."""
+        """Keep a finished result under its key; one that is stored already stays if its tables are the same."""
         target = self.stages / result.key
+        known = self.find(result.key)
+        if known is not None and any(known.step["outputs"][n]["sha256"] != said["sha256"] for n, said in result.step["outputs"].items() if n.startswith("tables/")):
+            self._set_aside(target)
         if not target.exists():
             beside = self.stages / f"{result.key}.partial-{uuid.uuid4().hex[:8]}"
             beside.mkdir(parents=True)
@@ -78,9 +86,10 @@ class Store:
 
     def note_latest(self, result: StageResult) -> None:
         """Remember the newest result of a study's stage, so that the next run can say what changed."""
-        self.latest.mkdir(parents=True, exist_ok=True)
         step = result.step
-        write_json(self._latest_path(step["study"], step["stage"]), {"key": result.key, "seconds": step["seconds"], "components": step["components"]})
+        with contextlib.suppress(OSError):  # a hint for messages: a run does not fail for it
+            self.latest.mkdir(parents=True, exist_ok=True)
+            write_json(self._latest_path(step["study"], step["stage"]), {"key": result.key, "seconds": step["seconds"], "components": step["components"]})
 
     def _latest_path(self, study: str, stage: str) -> Path:
         return self.latest / f"{study}-{stage}.json"
@@ -88,8 +97,9 @@ class Store:
     def previous(self, study: str, stage: str) -> dict[str, Any] | None:
         """Key, seconds and components of the newest result of a study's stage, for comparison; None if there is none."""
         try:
-            return read_json(self._latest_path(study, stage))
-        except (OSError, ValueError):
+            said = read_json(self._latest_path(study, stage))
+            return said if isinstance(said["components"], dict) and said["seconds"] >= 0 else None
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from evaluation.errors import ContractError
 from evaluation.protocol.load import LoadedProtocol, load_protocol
+from evaluation.registers.dictionary import load_table
 
 from .data import DataFolder, open_folder, simulated_folder
 from .fingerprint import differences, key_of, stage_components
@@ -68,7 +69,7 @@ class Study:
                 found[table] = results[self.kind.writer(table).name].table_digest(table)
         if stage.raw or stage.truth:
             assert self.data is not None
-            found |= {f"extract {table}": self.data.digest(table) for table in stage.raw}
+            found |= {f"extract {table}": f"{Path(self.data.tables[table]).suffix} {self.data.digest(table)}" for table in stage.raw}
             if stage.truth and self.data.truth is not None:
                 found["truth"] = self.data.files["truth/pupil_effects.parquet"]
         return found
@@ -120,6 +121,8 @@ def open_study(params: Path | None = None, *, data: Path | None = None, out: Pat
     loaded = load_protocol(Path(params), {name: model_of(kind) for name, kind in kinds.items()} if kinds is not KINDS else None)
     kind = kinds[loaded.values["kind"]]
     sources = {stage.name: check_notebook(root, kind, stage) for stage in kind.stages}
+    for table in dict.fromkeys(t for stage in kind.stages for t in (*stage.raw, *stage.reads, *stage.writes)):
+        load_table(root, table)
     reports = Path(out) if out is not None else root / "reports"
     folder = _data(root, kind, loaded, data, reports, announce) if need_data or data is not None else None
     if folder is not None and folder.label == "restricted":

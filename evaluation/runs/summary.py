@@ -67,7 +67,12 @@ def _unfinished(folder: Path) -> str:
         raise ContractError("this folder is no run", where=shown(folder), mend="give a run's folder or name")
     import json
 
-    events = [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines() if line.strip()]
+    events = []
+    for line in (folder / "events.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            events.append(json.loads(line))
+        except ValueError:  # a line that was being written when the run ended
+            continue
     done = [e["stage"] for e in events if e["event"] in ("stage done", "stage reused")]
     failed = next((e for e in reversed(events) if e["event"] in ("stage failed", "stage interrupted")), None)
     lines = [f"{folder.name}: did not finish", f"Finished stages: {', '.join(done) or 'none'}"]

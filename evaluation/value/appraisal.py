@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from evaluation.errors import DataError
 
-from .plane import draw_plane, mark_breaking_even, net_benefit
+from .plane import draw_plane, mark_breaking_even, net_benefit, worth_by_draw
 from .ratio import FiellerSet, fieller_set
-from .terms import DaysEffect, PupilCost, Valuation, days_effect, pupil_cost, same_pupils
+from .terms import DaysEffect, PupilCost, Valuation, days_effect, pupil_cost, referred_per_pupil, same_pupils
+from .text import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 PER_DAY = "GBP per extra day"
 PER_PUPIL = "GBP per pupil"
 DAYS_PER_PUPIL = "days per pupil over the measured window"
+
+
 def appraise(effect: DaysEffect, cost: PupilCost, values: Sequence[Valuation], *, draws: int, seed: int) -> pd.DataFrame:
     """Set what was gained against what it cost, for pupils of one denominator in one perspective.
 
@@ -39,9 +42,10 @@ def appraise(effect: DaysEffect, cost: PupilCost, values: Sequence[Valuation], *
     -------
     DataFrame
         One row per scenario and measure: ``perspective, denominator, estimand, scenario, measure, value, conf_low,
-        conf_high, set_form, unit, conf_level, price_base, withheld, standing, estimate_id``. Scenario "any"
-        holds measures that need no value of a day. ``withheld`` says why a single number is not given; the
-        confidence set stands beside it all the same.
+        conf_high, set_form, unit, conf_level, price_base, cost_basis, referred_per_pupil, withheld, standing,
+        estimate_id``. Scenario "any" holds measures that need no value of a day. ``withheld`` says why a single
+        number is not given; the confidence set stands beside it all the same. A scenario whose causal share is
+        uncertain holds the mean value of a day and the probability of breaking even alone.
 
     Raises
     ------
@@ -59,17 +63,19 @@ def appraise(effect: DaysEffect, cost: PupilCost, values: Sequence[Valuation], *
     plane = draw_plane(effect, cost, draws=draws, seed=seed)
     rows = _measures_without_value(effect, cost, ratio, plane)
     for value in values:
-        rows += _measures_at_value(effect, cost, ratio, plane, value)
+        fixed = value.share_range is None
+        rows += _measures_at_value(effect, cost, ratio, plane, value) if fixed else _measures_at_uncertain_share(plane, value, seed)
     table = pd.DataFrame(rows, columns=["scenario", "measure", "value", "conf_low", "conf_high", "set_form", "unit", "withheld", "standing"])
     return table.assign(perspective=cost.perspective, denominator=cost.denominator, estimand=effect.estimand,
-                        conf_level=effect.conf_level, price_base=cost.price_base, estimate_id=effect.estimate_id)
+                        conf_level=effect.conf_level, price_base=cost.price_base, cost_basis=cost.basis,
+                        referred_per_pupil=cost.referred_per_pupil, estimate_id=effect.estimate_id)
 
 
 def why_withheld(effect: DaysEffect, ratio: FiellerSet) -> str | None:
     """Why a single cost per extra day would mislead, or None when it may be given."""
     level = f"{100 * effect.conf_level:g}%"
     if effect.includes_zero:
-        return (f"The {level} interval of the effect ({effect.conf_low:.2f} to {effect.conf_high:.2f} days) includes zero, so a single "
+        return (f"The {level} interval of the effect ({number(effect.conf_low, 2)} to {number(effect.conf_high, 2)} days) includes zero, so a single "
                 "ratio could be any size and either sign")
     if effect.extra_days < 0:
         return "Pupils attended fewer days, so there is no extra day to divide the cost by"
@@ -134,11 +140,23 @@ def _measures_at_value(effect: DaysEffect, cost: PupilCost, ratio: FiellerSet, p
     return rows
 
 
+def _measures_at_uncertain_share(plane: pd.DataFrame, value: Valuation, seed: int) -> list[tuple]:
+    """The probability of breaking even over the draws of days, cost and causal share together, and the mean value of a day."""
+    worth = worth_by_draw(value, draws=len(plane), seed=seed)
+    return [
+        _row(value.scenario, "value_per_day", value.value_per_day, PER_DAY, standing=value.standing),
+        _row(value.scenario, "probability_breaking_even", float((net_benefit(plane, worth) >= 0).mean()), "probability", standing=value.standing),
+    ]
+
+
 def appraisal_table(
     estimates: pd.DataFrame, costs: pd.DataFrame, values: Sequence[Valuation], *, estimand_by_denominator: dict[str, str], outcome: str,
     relative_error: float, perspective: str, denominator: str, draws: int, seed: int,
 ) -> pd.DataFrame:
     """Appraise every registered denominator in every perspective; the headline's rows are marked.
+
+    Cost is stated over the pupils of each effect: cost per pupil referred, times the pupils referred per pupil that
+    the effect itself counts. Cost per extra day is then the same per pupil referred and per pupil who started.
 
     Parameters
     ----------
@@ -174,8 +192,9 @@ def appraisal_table(
     parts = []
     for pupils, estimand in sorted(estimand_by_denominator.items()):
         effect = days_effect(estimates, level=pupils, estimand=estimand, outcome=outcome)
+        referred = referred_per_pupil(estimates, level=pupils, estimand=estimand, outcome=outcome)
         for view in perspectives:
-            cost = pupil_cost(costs, denominator=pupils, perspective=view, relative_error=relative_error)
+            cost = pupil_cost(costs, denominator=pupils, perspective=view, relative_error=relative_error, referred_per_pupil=referred)
             parts.append(appraise(effect, cost, values, draws=draws, seed=seed))
     table = pd.concat(parts, ignore_index=True)
     table["headline"] = table["perspective"].eq(perspective) & table["denominator"].eq(denominator)
@@ -193,7 +212,9 @@ def headline_plane(
     DataFrame
         Table ``plane_draws``.
     """
-    effect = days_effect(estimates, level=denominator, estimand=estimand_by_denominator[denominator], outcome=outcome)
-    cost = pupil_cost(costs, denominator=denominator, perspective=perspective, relative_error=relative_error)
-    plane = mark_breaking_even(draw_plane(effect, cost, draws=draws, seed=seed), values)
+    same = {"level": denominator, "estimand": estimand_by_denominator[denominator], "outcome": outcome}
+    effect = days_effect(estimates, **same)
+    cost = pupil_cost(costs, denominator=denominator, perspective=perspective, relative_error=relative_error,
+                      referred_per_pupil=referred_per_pupil(estimates, **same))
+    plane = mark_breaking_even(draw_plane(effect, cost, draws=draws, seed=seed), values, seed=seed)
     return plane.assign(perspective=perspective, denominator=denominator)

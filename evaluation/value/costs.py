@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evaluation.errors import ContractError, DataError, UnidentifiedError
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 PERSPECTIVES = ("funder", "public_sector", "society")
 DENOMINATORS = ("eligible", "referred", "started")
 BREAKDOWNS = ("payer", "kind", "category")
-NEEDED = ("item", "category", "kind", "payer", "period", "amount", "price_year")
+BASES = ("planned", "outturn")
+MIXED = "mixed"
+NEEDED = ("item", "category", "kind", "payer", "period", "amount", "price_year", "basis")
 CURRENCY = "GBP"
 
 
@@ -23,16 +25,17 @@ def check_costs(costs: pd.DataFrame, *, study_periods: Sequence[str]) -> pd.Data
     Parameters
     ----------
     costs : DataFrame
-        One row a cost, with ``item, category, kind, payer, period, amount, price_year`` and, where they are
-        recorded, ``currency`` (GBP when absent), ``credit`` (a refund or grant that lowers the cost; a negative
-        amount must carry it) and ``vat`` (VAT on top of ``amount``, in the same money).
+        One row a cost, with ``item, category, kind, payer, period, amount, price_year, basis`` ("planned" or
+        "outturn") and, where they are recorded, ``currency`` (GBP when absent), ``credit`` (a refund or grant that
+        lowers the cost; a negative amount must carry it) and ``vat`` (VAT on top of ``amount``, in the same money).
     study_periods : sequence of str
         Academic years whose costs belong to the study.
 
     Returns
     -------
     DataFrame
-        A copy with ``currency``, ``credit`` and ``vat`` filled in, in the given order.
+        A copy with ``currency`` and ``credit`` filled in, in the given order; ``vat`` stays missing where none is
+        recorded, which is not the same as none paid.
 
     Raises
     ------
@@ -40,7 +43,7 @@ def check_costs(costs: pd.DataFrame, *, study_periods: Sequence[str]) -> pd.Data
         A column that every cost needs is absent.
     DataError
         Names the first row that has no amount, a negative amount without the credit flag, a currency other than
-        GBP, a period outside the study, or no price year.
+        GBP, a period outside the study, no price year, or a basis that is neither planned nor outturn.
     """
     absent = [name for name in NEEDED if name not in costs.columns]
     if absent:
@@ -50,7 +53,7 @@ def check_costs(costs: pd.DataFrame, *, study_periods: Sequence[str]) -> pd.Data
     if "currency" not in checked:
         checked["currency"] = CURRENCY
     checked["credit"] = checked["credit"].fillna(False).astype(bool) if "credit" in checked else False
-    checked["vat"] = checked["vat"].fillna(0.0).astype(float) if "vat" in checked else 0.0
+    checked["vat"] = checked["vat"].astype(float) if "vat" in checked else float("nan")
     checked["amount"] = checked["amount"].astype(float)
     periods = list(study_periods)
     unsigned = ~checked["credit"] & ((checked["amount"] < 0) | (checked["vat"] < 0))
@@ -64,6 +67,8 @@ def check_costs(costs: pd.DataFrame, *, study_periods: Sequence[str]) -> pd.Data
          "correct the period, or add it to `study_periods` in the params file"),
         ("price_year", checked["price_year"].isna(), "there is no price year, so the amount cannot be put beside others",
          "give the price year in which the amount was recorded"),
+        ("basis", ~checked["basis"].isin(BASES), f"the basis is not one of {', '.join(BASES)}",
+         "say whether the amount was planned or is what was spent in the end (outturn)"),
     )
     for column, broken, said, mend in rules:
         if broken.any():
@@ -77,7 +82,8 @@ def _refuse(costs: pd.DataFrame, column: str, broken: pd.Series, said: str, mend
     name = f"row {position + 1} ({row['cost_id']}, {row['item']})" if "cost_id" in costs else f"row {position + 1} ({row['item']})"
     count = int(broken.sum())
     others = f"; {count} rows break this rule" if count > 1 else ""
-    value = "" if column == "price_year" or row[column] != row[column] else f" (value {row[column]!r:.40})"
+    missing = row[column] is None or row[column] != row[column]
+    value = "" if column == "price_year" or missing else f" (value {row[column]!r:.40})"
     raise DataError(f"{said}{value}{others}", where=f"costs, {name}, column `{column}`", mend=mend)
 
 
@@ -130,15 +136,14 @@ def pupil_counts(cohort: pd.DataFrame, reach: pd.DataFrame) -> dict[str, int]:
     Returns
     -------
     dict
-        ``eligible`` (pupils offered: they met the rule in a school with mentors), ``eligible_referred`` (those of them
-        ever referred), ``referred``, ``started``.
+        ``eligible`` (pupils offered: they met the rule in a school with mentors), ``referred``, ``started``.
     """
     offered = cohort.loc[cohort["mentor_school"].astype(bool) & cohort["eligible"].astype(bool), "pupil_id"].nunique()
     programme = reach.loc[reach["level"].eq("programme")]
     if len(programme) != 1:
         raise ContractError(f"{len(programme)} programme rows where one is needed", where="table `delivery_reach`",
                             mend="write one row with `level` = programme")
-    return {"eligible": int(offered), **{name: int(programme[name].iloc[0]) for name in ("eligible_referred", "referred", "started")}}
+    return {"eligible": int(offered), **{name: int(programme[name].iloc[0]) for name in ("referred", "started")}}
 
 
 def costs_by_perspective(
@@ -149,16 +154,16 @@ def costs_by_perspective(
 
     A cost counts in a perspective when its payer does. VAT, where it is recorded, is a cost of the perspectives
     named (the Exchequer's) and never of society, to which it is a transfer. Each pupil is served once, so cost
-    per pupil is the whole cost over all pupils, never a share of it per year. The cohort need not span the whole
-    programme, so cost per pupil eligible is cost per pupil referred times the share of eligible pupils who were
-    referred: the cost of the pupils over whom an effect on the eligible is estimated.
+    per pupil is the whole cost over all pupils, never a share of it per year. These are accounts: the whole cost
+    over everyone counted, whether or not they could be analysed. The appraisal states cost over the pupils of its
+    effect instead (see :func:`evaluation.value.terms.pupil_cost`).
 
     Parameters
     ----------
     costs : DataFrame
         See :func:`check_costs`.
     pupils : mapping
-        ``eligible, eligible_referred, referred, started``; see :func:`pupil_counts`.
+        ``eligible, referred, started``; see :func:`pupil_counts`.
     payers : mapping
         Payers by perspective.
     vat_counted_in : sequence of str
@@ -170,8 +175,9 @@ def costs_by_perspective(
     -------
     DataFrame
         ``perspective, breakdown, group, amount`` (GBP in the price base, VAT in it where the perspective counts
-        VAT), ``of_which_vat``, ``share`` of the perspective's total, ``per_pupil_eligible``,
-        ``per_pupil_referred``, ``per_pupil_started``, the three counts of pupils, and ``price_base``.
+        VAT), ``of_which_vat`` (missing where no VAT is recorded), ``basis`` ("planned", "outturn" or "mixed"),
+        ``share`` of the perspective's total, ``per_pupil_eligible``, ``per_pupil_referred``,
+        ``per_pupil_started`` (``amount`` over each of the three counts of pupils), those counts, and ``price_base``.
 
     Raises
     ------
@@ -201,11 +207,10 @@ def costs_by_perspective(
     total = table["perspective"].map(totals)
     table["share"] = (table["amount"] / total).where(total != 0)
     for name in DENOMINATORS:
-        borne = table["amount"] * (pupils["eligible_referred"] / pupils["referred"] if name == "eligible" else 1.0)
-        table[f"per_pupil_{name}"] = borne / pupils[name]
+        table[f"per_pupil_{name}"] = table["amount"] / pupils[name]
         table[f"pupils_{name}"] = int(pupils[name])
     table["price_base"] = price_base
-    order = ["perspective", "breakdown", "group", "amount", "of_which_vat", "share", *(f"per_pupil_{n}" for n in DENOMINATORS),
+    order = ["perspective", "breakdown", "group", "amount", "of_which_vat", "basis", "share", *(f"per_pupil_{n}" for n in DENOMINATORS),
              *(f"pupils_{n}" for n in DENOMINATORS), "price_base"]
     return table[order].sort_values(["perspective", "breakdown", "group"], ignore_index=True)
 
@@ -216,10 +221,17 @@ def _sums(rows: pd.DataFrame, perspective: str, payers: Sequence[str], with_vat:
 
     own = rows.loc[rows["payer"].isin(list(payers))]
     vat = own["vat"] if with_vat else own["vat"] * 0.0
-    own = own.assign(of_which_vat=vat, amount=own["amount"] + vat)
-    total = pd.DataFrame({"group": ["all"], "amount": [own["amount"].sum()], "of_which_vat": [own["of_which_vat"].sum()]})
-    parts = [total.assign(breakdown="total")]
-    for breakdown in BREAKDOWNS:
-        sums = own.groupby(own[breakdown].rename("group"))[["amount", "of_which_vat"]].sum().reset_index()
-        parts.append(sums.assign(breakdown=breakdown))
-    return pd.concat(parts, ignore_index=True).assign(perspective=perspective)
+    own = own.assign(of_which_vat=vat, amount=own["amount"] + vat.fillna(0.0), total="all")
+    lines = []
+    for breakdown in ("total", *BREAKDOWNS):
+        for group, part in own.groupby(breakdown):
+            lines.append((breakdown, group, part["amount"].sum(), part["of_which_vat"].sum(min_count=1), common_basis(part["basis"])))
+    if not lines:
+        lines.append(("total", "all", 0.0, float("nan"), None))
+    return pd.DataFrame(lines, columns=["breakdown", "group", "amount", "of_which_vat", "basis"]).assign(perspective=perspective)
+
+
+def common_basis(bases: Iterable[str | None]) -> str | None:
+    """What several amounts rest on together: their one basis, "mixed" when they differ, None when there is none."""
+    found = {basis for basis in bases if isinstance(basis, str)}
+    return MIXED if len(found) > 1 else next(iter(found), None)

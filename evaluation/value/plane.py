@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from evaluation.errors import ContractError
 
-from .terms import BASE_CASE, EARNINGS_SHARE, DaysEffect, PupilCost, Valuation, same_pupils
+from .terms import BASE_CASE, EARNINGS_SHARE, EARNINGS_UNCERTAIN, DaysEffect, PupilCost, Valuation, same_pupils
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 MINIMUM_DRAWS = 5_000
@@ -43,7 +44,7 @@ def draw_plane(effect: DaysEffect, cost: PupilCost, *, draws: int, seed: int) ->
     if draws < MINIMUM_DRAWS:
         raise ContractError(f"{draws} draws; at least {MINIMUM_DRAWS:,} are needed for stable probabilities", where="value for money",
                             mend="raise `draws`")
-    for_days, for_cost = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
+    for_days, for_cost, _ = _streams(seed)
     days = effect.extra_days + effect.std_error * for_days.standard_t(effect.df, size=draws)
     if cost.std_error > 0 and cost.amount > 0:
         shape = (cost.amount / cost.std_error) ** 2
@@ -54,25 +55,51 @@ def draw_plane(effect: DaysEffect, cost: PupilCost, *, draws: int, seed: int) ->
     return pd.DataFrame({"draw": np.arange(1, draws + 1), "extra_days": days, "extra_cost": money, "quadrant": quadrant})
 
 
-def net_benefit(plane: pd.DataFrame, value_per_day: float) -> pd.Series:
-    """Net benefit per pupil of each draw: value of the extra days less the extra cost, GBP."""
+def draw_shares(share_range: tuple[float, float], *, draws: int, seed: int) -> np.ndarray:
+    """Draw causal shares evenly between two values, independent of days and cost; one seed gives the same draws."""
+    low, high = share_range
+    return low + (high - low) * _streams(seed)[2].random(draws)
+
+
+def _streams(seed: int) -> list[np.random.Generator]:
+    """Independent generators for days, cost and causal share."""
+    import numpy as np
+
+    return [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)]
+
+
+def net_benefit(plane: pd.DataFrame, value_per_day: float | np.ndarray) -> pd.Series:
+    """Net benefit per pupil of each draw: value of the extra days less the extra cost, GBP; one value or one a draw."""
     return value_per_day * plane["extra_days"] - plane["extra_cost"]
 
 
-def mark_breaking_even(plane: pd.DataFrame, valuations: Sequence[Valuation]) -> pd.DataFrame:
-    """Add each draw's net benefit in the base case, and whether it breaks even there and under the earnings scenario.
+def worth_by_draw(value: Valuation, *, draws: int, seed: int) -> float | np.ndarray:
+    """What a day is worth, GBP: one number, or one a draw where the causal share is uncertain."""
+    if value.share_range is None:
+        return value.value_per_day
+    return value.association_per_day * draw_shares(value.share_range, draws=draws, seed=seed)
+
+
+def mark_breaking_even(plane: pd.DataFrame, valuations: Sequence[Valuation], *, seed: int) -> pd.DataFrame:
+    """Add each draw's net benefit in the base case, and whether it breaks even there and under the earnings scenarios.
 
     Returns
     -------
     DataFrame
-        ``plane`` with ``net_benefit`` (GBP per pupil, base case), ``breaks_even`` and ``breaks_even_earnings``
-        (missing when that scenario is not registered).
+        ``plane`` with ``net_benefit`` (GBP per pupil, base case), ``breaks_even``, ``breaks_even_earnings`` (causal
+        share held fixed), ``causal_share`` (as drawn) and ``breaks_even_uncertain_share`` (with that draw); the last
+        three are missing when their scenario is not registered.
     """
     import pandas as pd
 
-    values = {v.scenario: v.value_per_day for v in valuations}
-    base = net_benefit(plane, values[BASE_CASE])
-    earnings = pd.Series(pd.NA, index=plane.index, dtype="boolean")
-    if EARNINGS_SHARE in values:
-        earnings = (net_benefit(plane, values[EARNINGS_SHARE]) >= 0).astype("boolean")
-    return plane.assign(net_benefit=base, breaks_even=base >= 0, breaks_even_earnings=earnings)
+    values = {v.scenario: v for v in valuations}
+    base = net_benefit(plane, values[BASE_CASE].value_per_day)
+    marked = plane.assign(net_benefit=base, breaks_even=base >= 0, causal_share=float("nan"))
+    for column, scenario in (("breaks_even_earnings", EARNINGS_SHARE), ("breaks_even_uncertain_share", EARNINGS_UNCERTAIN)):
+        marked[column] = pd.Series(pd.NA, index=plane.index, dtype="boolean")
+        if scenario in values:
+            worth = worth_by_draw(values[scenario], draws=len(plane), seed=seed)
+            marked[column] = (net_benefit(plane, worth) >= 0).astype("boolean")
+    if EARNINGS_UNCERTAIN in values:
+        marked["causal_share"] = draw_shares(values[EARNINGS_UNCERTAIN].share_range, draws=len(plane), seed=seed)
+    return marked

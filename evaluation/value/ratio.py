@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from evaluation.errors import DataError
+
+from .text import pounds
 
 SetForm = Literal["interval", "outside", "all", "from", "up_to"]
 
@@ -44,9 +47,9 @@ class FiellerSet:
         return FiellerSet(self.form, None if self.low is None else self.low * factor,
                           None if self.high is None else self.high * factor, self.conf_level)
 
-    def sentence(self, unit: str = "£") -> str:
-        """The set in plain words."""
-        low, high = (None if v is None else f"{'-' if v < 0 else ''}{unit}{abs(v):,.0f}" for v in (self.low, self.high))
+    def sentence(self, write: Callable[[float], str] = pounds) -> str:
+        """The set in plain words, its limits written by ``write``."""
+        low, high = (None if limit is None else write(limit) for limit in (self.low, self.high))
         return {
             "interval": f"from {low} to {high}",
             "outside": f"{low} or below, or {high} or above: the data do not rule out that it buys no extra day",

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from evaluation.errors import ContractError
 
+from .costs import MIXED, common_basis
 from .ratio import FiellerSet
-from .terms import BASE_CASE, EARNINGS_SHARE
+from .terms import BASE_CASE, EARNINGS_SHARE, EARNINGS_UNCERTAIN
+from .text import number, percent, pounds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PUPILS = {"eligible": "pupil offered support", "referred": "pupil referred", "started": "pupil who started"}
 VIEWS = {"funder": "the funder", "public_sector": "the public sector", "society": "society"}
-
-
-def pounds(amount: float) -> str:
-    """An amount in whole pounds, with its sign before the pound sign."""
-    return f"{'-' if round(amount) < 0 else ''}£{abs(amount):,.0f}"
 
 
 def chance_in_words(probability: float) -> str:
@@ -43,44 +41,73 @@ def headline_row(appraisal: pd.DataFrame, measure: str, scenario: str = "any") -
     return rows.iloc[0]
 
 
+def cost_words(bases: Iterable[str | None]) -> str:
+    """What costs on these bases are called in a sentence: "planned cost", "outturn cost" or, on both, "partly planned cost"."""
+    return {"planned": "planned cost", "outturn": "outturn cost", MIXED: "partly planned cost"}.get(common_basis(bases), "cost")
+
+
+def vat_note(costs: pd.DataFrame) -> str:
+    """Whether the table ``costs_by_perspective`` holds VAT: what is not recorded is never taken for nothing paid."""
+    if costs["of_which_vat"].isna().all():
+        return "VAT not recorded: amounts are without it"
+    return "VAT as far as it is recorded, where the perspective counts it"
+
+
 def cost_per_day_sentence(appraisal: pd.DataFrame) -> str:
     """Cost per extra day with its set, or why no single number is given, always with the set."""
     row, days = headline_row(appraisal, "cost_per_extra_day"), headline_row(appraisal, "extra_days")
-    level = f"{100 * row['conf_level']:g}%"
-    found = FiellerSet(row["set_form"], *(None if v != v else float(v) for v in (row["conf_low"], row["conf_high"])), float(row["conf_level"]))
-    gained = (f"Each {PUPILS[row['denominator']]} attended {abs(days['value']):.2f} {'more' if days['value'] >= 0 else 'fewer'} days over the measured window ({level} interval of extra days "
-              f"{days['conf_low']:.2f} to {days['conf_high']:.2f}).")
+    level, found = f"{100 * row['conf_level']:g}%", _set_of(row)
+    direction = "more" if days["value"] >= 0 else "fewer"
+    gained = (f"Each {PUPILS[row['denominator']]} attended {number(abs(days['value']), 2)} {direction} days over the measured window "
+              f"({level} interval of extra days {number(days['conf_low'], 2)} to {number(days['conf_high'], 2)}).")
     if isinstance(row["withheld"], str):
         return f"{gained} No cost per extra day is given. {row['withheld']}. The {level} confidence set of the ratio is {found.sentence()}."
-    return (f"{gained} To {VIEWS[row['perspective']]} one extra day cost {pounds(row['value'])} (prices of {row['price_base']}); the {level} "
-            f"confidence set is {found.sentence()}.")
+    return (f"{gained} To {VIEWS[row['perspective']]} one extra day cost {pounds(row['value'])} ({cost_words([row['cost_basis']])}, prices of "
+            f"{row['price_base']}); the {level} confidence set is {found.sentence()}.")
 
 
 def worth_sentence(appraisal: pd.DataFrame) -> str:
-    """Net benefit, break-even days and the probability of breaking even in the base case and the earnings scenario."""
+    """Net benefit, break-even days and the probability of breaking even in the base case and the earnings scenario.
+
+    With a causal share that is itself uncertain, the probability is said a second time, over its whole range.
+    """
     cost = headline_row(appraisal, "cost_per_pupil")
-    parts = [f"The cost to {VIEWS[cost['perspective']]} is {pounds(cost['value'])} per {PUPILS[cost['denominator']]} (prices of {cost['price_base']})."]
+    parts = [f"The {cost_words([cost['cost_basis']])} to {VIEWS[cost['perspective']]} is {pounds(cost['value'])} per {PUPILS[cost['denominator']]} "
+             f"(prices of {cost['price_base']})."]
     for scenario in (BASE_CASE, EARNINGS_SHARE):
         if not appraisal["scenario"].eq(scenario).any():
             continue
         worth, benefit, days, chance = (
             headline_row(appraisal, measure, scenario) for measure in ("value_per_day", "net_benefit", "break_even_days", "probability_breaking_even")
         )
+        held = ", the share held fixed," if scenario == EARNINGS_SHARE else ""
         parts.append(f"If one extra day is worth {pounds(worth['value'])} ({scenario}; rests on {worth['standing']}), the net benefit per pupil is "
-                     f"{pounds(benefit['value'])} ({pounds(benefit['conf_low'])} to {pounds(benefit['conf_high'])}); {days['value']:.1f} extra days per "
-                     f"pupil would repay the cost, and the probability of that is {chance_in_words(chance['value'])}.")
+                     f"{pounds(benefit['value'])} ({pounds(benefit['conf_low'])} to {pounds(benefit['conf_high'])}); {number(days['value'], 1)} extra "
+                     f"days per pupil would repay the cost, and the probability of that{held} is {chance_in_words(chance['value'])}.")
+    if appraisal["scenario"].eq(EARNINGS_UNCERTAIN).any():
+        chance = headline_row(appraisal, "probability_breaking_even", EARNINGS_UNCERTAIN)
+        parts.append(f"With the share itself uncertain (rests on {chance['standing']}), the probability of breaking even is {chance_in_words(chance['value'])}.")
     return " ".join(parts)
 
 
 def share_sentence(appraisal: pd.DataFrame) -> str:
-    """The causal share at which the earnings association would repay the cost, or why there is none to name."""
+    """The causal share at which the earnings association would repay the cost with its set, or why there is none to name."""
     if not appraisal["scenario"].eq(EARNINGS_SHARE).any():
         return "No earnings scenario is registered, so no causal share is at stake."
     row = headline_row(appraisal, "break_even_causal_share", EARNINGS_SHARE)
+    level, found = f"{100 * row['conf_level']:g}%", _set_of(row)
     if isinstance(row["withheld"], str):
-        return f"No break-even causal share is given. {row['withheld']}."
+        return f"No break-even causal share is given. {row['withheld']}. The {level} confidence set of that share is {found.sentence(percent)}."
     if row["value"] > 1:
+        times = found.sentence(lambda limit: number(limit, 2)).removeprefix("from ")
         return (f"Even if the whole association of attendance with earnings were caused by attendance, the days of the measured window would not "
-                f"repay the cost: it would take {row['value']:.2f} times the association.")
-    return (f"The programme breaks even if {100 * row['value']:.0f}% of the association of attendance with lifetime earnings is caused by attendance; "
-            "how much is, is not known.")
+                f"repay the cost: it would take {number(row['value'], 2)} times the association ({level} set {times} times).")
+    beyond = "" if found.high is None or found.high <= 1 else "; above 100% not even the whole association would repay the cost"
+    held = f"{level} set {found.sentence(percent).removeprefix('from ')}"
+    return (f"The programme breaks even if {percent(row['value'])} of the association of attendance with lifetime earnings is caused by attendance "
+            f"({held}{beyond}); how much is, is not known.")
+
+
+def _set_of(row: pd.Series) -> FiellerSet:
+    low, high = (None if limit != limit else float(limit) for limit in (row["conf_low"], row["conf_high"]))
+    return FiellerSet(row["set_form"], low, high, float(row["conf_level"]))

@@ -1,10 +1,12 @@
 """The cohort by hand: who enters, when, what is measured, who is left out and why; flow, attrition and refusals."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from evaluation.design import attrition, build_cohort, cohort_flow, season_matched_windows
-from evaluation.design.cohort import FEW_BASELINE, FEW_FOLLOWUP, LEFT, REFERRED_LATER, STRATUM_LEFT_OUT, YEAR_11_OVER
+from evaluation.design.cohort import FEW_BASELINE, FEW_FOLLOWUP, LEFT, LEFT_EARLY, REFERRED_EARLIER, REFERRED_LATER, STRATA_LEFT_OUT, YEAR_11_OVER
 from evaluation.errors import DataError, UnidentifiedError
 from small_trial import drawn_trial, panel_of, referrals_of, school_list, section
 
@@ -53,6 +55,11 @@ def test_what_is_measured():
 def test_ten_per_cent_counts_and_a_session_less_does_not():
     cohort, _ = build(pair(at={"school": "M1", "absent": spikes(9, size=6)}, below={"school": "M1", "absent": spikes(9, size=5)}))
     assert set(cohort.frame["pupil_id"]) == {"m", "c", "at"}
+    # 2 of 21 sessions are 9.5%: below 10%, though one session more would be far above.
+    close = spikes()
+    close[8] = (2, 21)
+    cohort, _ = build(pair(close={"school": "M1", "absent": close}))
+    assert set(cohort.frame["pupil_id"]) == {"m", "c"}
     severe, _ = build({"m": {"school": "M1", "absent": spikes(8, size=30)}, "c": {"school": "C1", "absent": spikes(8, size=30)},
                        "below": {"school": "M1", "absent": spikes(8, size=29)}}, eligibility="severe_absence")
     assert set(severe.frame["pupil_id"]) == {"m", "c"}
@@ -76,8 +83,27 @@ def test_areas_without_mentors_open_by_the_protocol():
     pupils = pair(p={"school": "C2", "absent": spikes(8, 10)})
     assert build(pupils, schools=schools, opening_without_mentors=11)[0].frame.query("pupil_id == 'p'")["stack"].tolist() == [10]
     assert "p" not in set(build(pupils, schools=schools, opening_without_mentors=None)[0].frame["pupil_id"])
-    between = build(pupils, schools=schools, opening_without_mentors=7)[0].frame
-    assert between.set_index("pupil_id")["between_pool"].to_dict() == {"p": True, "m": False, "c": False}
+
+
+def test_between_areas_both_arms_run_on_one_clock():
+    schools = school_list(X={"M1": 6, "M2": 6, "C1": None}, Y={"C2": None}, Z={"M3": 7, "C3": None})
+    pupils = pair(p={"school": "C2", "absent": spikes(8)}, z={"school": "M3", "absent": spikes(8)}, d={"school": "C3", "absent": spikes(8)})
+
+    def inside(**changes):
+        frame = build(pupils, schools=schools, **changes)[0].frame
+        return set(frame.loc[frame["between_pool"], "pupil_id"])
+
+    # The area of M1 opened in half-term 6, that of M3 in 7: only the one that opened with the pool is compared with it.
+    assert inside(opening_without_mentors=6) == {"m", "p"}
+    assert inside(opening_without_mentors=7) == {"z", "p"}
+    assert inside(opening_without_mentors=8) == {"p"}
+    # A registered pool may name areas with mentors; their comparison schools must be on the same clock too.
+    assert inside(opening_without_mentors=7, between_pool_areas=["X", "Y", "Z"]) == {"z", "p", "d"}
+
+
+def test_earlier_windows_are_those_since_the_area_opened():
+    cohort, _ = build(pair(p={"school": "C2", "absent": spikes(5, 9)}))
+    assert cohort.frame.query("pupil_id == 'p'").set_index("stack")["windows_before"].to_dict() == {5: 0, 9: 4}
 
 
 def test_consent_is_no_rule_and_time_zero_is_the_referral():
@@ -95,11 +121,14 @@ def test_too_few_sessions_before_excludes_and_after_is_attrition():
     enough[3:6] = [(1, 7), (1, 7), (1, 6)]
     gone = spikes(8)[:9]
     cohort, _ = build(pair(b={"school": "M1", "absent": few_before}, a={"school": "M1", "absent": few_after}, e={"school": "M1", "absent": enough},
-                           g={"school": "C1", "absent": gone}))
+                           g={"school": "C1", "absent": gone}, early={"school": "C1", "absent": gone[:8]}, soon={"school": "M1", "absent": gone[:8]}))
     reasons = cohort.frame.query("stack == 8").set_index("pupil_id")
     assert reasons.loc["b", "exclusion"] == FEW_BASELINE and not reasons.loc["b", "attrition"]
     assert reasons.loc["a", "exclusion"] == FEW_FOLLOWUP and reasons.loc["a", "attrition"]
     assert reasons.loc["g", "exclusion"] == LEFT and reasons.loc["g", "attrition"]
+    # Nobody can be referred after leaving, so that in either arm who left before support could start is excluded, not lost.
+    for pupil in ("early", "soon"):
+        assert reasons.loc[pupil, "exclusion"] == LEFT_EARLY and not reasons.loc[pupil, "attrition"]
     assert reasons.loc["e", "analysed"]
 
 
@@ -120,7 +149,7 @@ def test_year_11s_last_half_term_is_dropped_from_both_ends_and_both_arms():
 def test_year_6_at_baseline_is_its_own_stratum_and_left_out_of_secondary_registers():
     young = {"school": "M1", "year_group": 6, "absent": [None] * 6 + spikes(9)[6:]}
     cohort, _ = build(pair(y=young))
-    assert (row(cohort, "y", 9)["stratum"], row(cohort, "y", 9)["exclusion"]) == ("year_6_baseline", STRATUM_LEFT_OUT)
+    assert (row(cohort, "y", 9)["stratum"], row(cohort, "y", 9)["exclusion"]) == ("year_6_baseline", STRATA_LEFT_OUT["year_6_baseline"])
     assert row(build(pair(y=young), excluded_strata=[])[0], "y", 9)["analysed"]
 
 
@@ -136,24 +165,57 @@ def test_a_comparison_pupil_who_is_referred_in_the_measured_half_terms_is_left_o
     assert row(cohort, "p", 8)["exclusion"] == REFERRED_LATER
 
 
+def test_a_pupil_of_a_school_with_mentors_who_was_referred_before_the_window_is_left_out_and_counted():
+    referred = {"q": 7, "r": 8, "s": 9, "u": 10}
+    cohort, rules = build(pair(**{p: {"school": "M1", "absent": spikes(8)} for p in referred}), referrals_of(*[(p, "M1", h, True) for p, h in referred.items()]))
+    reasons = cohort.frame.query("stack == 8").set_index("pupil_id")["exclusion"]
+    assert reasons[["q", "r"]].eq(REFERRED_EARLIER).all() and reasons[["s", "u"]].isna().all()
+    flow = cohort_flow(cohort, SCHOOLS, referrals_of(*[(p, "M1", h, True) for p, h in referred.items()]), rules=rules)
+    assert flow.query("group == 'schools with mentors' and step == @REFERRED_EARLIER")["pupils"].tolist() == [2]
+
+
+def unaccounted(flow) -> list[int]:
+    """For every group and step: pupils kept before, less those kept after, less those who left between."""
+    lost = []
+    for _, lines in flow.groupby("group"):
+        kept = lines.loc[lines["kind"] == "kept"]
+        for before, after in zip(kept.index, kept.index[1:], strict=False):
+            between = lines.loc[before + 1:after - 1]
+            lost.append(int(lines.loc[before, "pupils"] - lines.loc[after, "pupils"] - between.loc[between["kind"] == "left out", "pupils"].sum()))
+    return lost
+
+
 def test_flow_adds_up_and_counts_referred_pupils_who_fail_the_rule():
-    trial = drawn_trial(3, pupils_per_school=40)
+    trial = drawn_trial(3, pupils_per_school=40, referred_later=0.3)
+    schools = trial["schools"].copy()
+    schools.loc[schools["school_id"] == "A0M1", "first_mentor_half_term"] = 10
     extra = referrals_of(*[(p, s, h, True) for p, s, h in trial["panel"].query("school_id == 'A0M0' and half_term == 8 and harmonised_absent < 6")
                            .loc[lambda f: ~f["pupil_id"].isin(trial["referrals"]["pupil_id"]), ["pupil_id", "school_id", "half_term"]].head(5).values.tolist()])
     extra["referral_half_term"] = 9
     extra["referral_id"] = [f"X{i}" for i in range(len(extra))]
     referrals = pd.concat([trial["referrals"], extra], ignore_index=True)
     rules = section("cohort")
-    cohort = build_cohort(trial["panel"], trial["enrolments"], trial["schools"], referrals, rules=rules, windows=WINDOWS)
-    flow = cohort_flow(cohort, trial["schools"], referrals, rules=rules)
-    for _, lines in flow.groupby("group"):
-        kept = lines.loc[lines["kind"] == "kept"]
-        for before, after in zip(kept.index, kept.index[1:], strict=False):
-            between = lines.loc[before + 1:after - 1]
-            left = between.loc[between["kind"] == "left out", "pupils"].sum()
-            assert lines.loc[before, "pupils"] == lines.loc[after, "pupils"] + left
+    cohort = build_cohort(trial["panel"], trial["enrolments"], schools, referrals, rules=rules, windows=WINDOWS)
+    flow = cohort_flow(cohort, schools, referrals, rules=rules)
+    assert unaccounted(flow) == [0] * len(unaccounted(flow))
+    for group, mentored in (("schools with mentors", True), ("comparison schools", False)):
+        lines, ids = flow.query("group == @group"), schools.loc[schools["mentor_school"] == mentored, "school_id"]
+        roll = trial["panel"].loc[trial["panel"]["school_id"].isin(ids), "pupil_id"].nunique()
+        assert lines.loc[lines["kind"] == "left out", "pupils"].sum() + lines.loc[lines["step"] == "analysed: eligible", "pupils"].iloc[0] == roll
+    early = flow.query("group == 'schools with mentors' and step == 'met it first before the school had mentors'")["pupils"].tolist()
+    met = trial["panel"].query("school_id == 'A0M1' and half_term >= 6 and harmonised_absent >= 6").groupby("pupil_id")["half_term"].min()
+    assert early == [int((met < 9).sum())] and early[0] > 0
+    first = cohort.frame["entry"] == "first"
+    for missing in (first & cohort.frame["mentor_school"] & ~cohort.frame["referred"] & (cohort.frame["stack"] == 9),
+                    first & ~cohort.frame["mentor_school"] & (cohort.frame["stack"] == 11), first & cohort.frame["referred"] & (cohort.frame["stack"] == 7)):
+        assert missing.any() and any(unaccounted(cohort_flow(replace(cohort, frame=cohort.frame.loc[~missing]), schools, referrals, rules=rules)))
     failed = flow.query("group == 'referred pupils' and step == 'did not meet the rule in the window'")
-    assert failed["pupils"].tolist() == [5]
+    windows = referrals.merge(trial["panel"].assign(referral_half_term=lambda f: f["half_term"] + 1), on=["pupil_id", "referral_half_term"])
+    windows = windows.query("half_term <= 14")
+    assert failed["pupils"].tolist() == [int((windows["harmonised_absent"] < 6).sum())] and failed["pupils"].iloc[0] > 5
+    # Some were referred in a window in which they met the rule again.
+    again = flow.query("group == 'referred pupils' and step == 'had met the rule in an earlier window'")["pupils"].tolist()
+    assert again == [int((cohort.frame["referred"] & (cohort.frame["entry"] == "later")).sum())] and again[0] > 0
     first = cohort.frame.query("entry == 'first' and analysed")
     counted = flow.query("step in ['analysed: eligible', 'analysed: referred']").set_index(["group"])["pupils"]
     assert counted["referred pupils"] == first["referred"].sum()

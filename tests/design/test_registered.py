@@ -1,10 +1,11 @@
 """The registered designs: who may be compared with whom, entries, tolerance, and what is said about those left over."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.design import build_cohort, design_rows, match_cohort, season_matched_windows, weighted_trajectories
-from evaluation.design.registered import LEFT_OUT, PRE_MEANS
+from evaluation.design import build_cohort, design_rows, match_cohort, matched_counts, season_matched_windows, weighted_trajectories
+from evaluation.design.registered import LEFT_OUT, OUTSIDE, PRE_MEANS
 from evaluation.errors import UnidentifiedError
 from small_trial import drawn_trial, section
 
@@ -74,6 +75,9 @@ def test_a_risk_set_takes_every_window_of_both_arms(cohort):
     first, every = (design_rows(cohort.frame, "within_area", entries=e) for e in ("first", "risk_set"))
     assert set(first["entry"]) == {"first"} and set(every["entry"]) == {"first", "later"}
     assert every.query("treated == 0 and entry == 'later'").shape[0] > 0
+    for entries in ("first", "risk_set"):
+        rules = section("matching", designs=["within_area"], entries=entries, unmatched_tolerance=1.0, pre_means_check=False)
+        assert match_cohort(cohort.frame, cohort.trajectories, rules=rules, seed=1).match_weights["entries"].eq(entries).all()
 
 
 def test_above_the_tolerance_the_leading_design_is_refused_and_strata_are_named(cohort):
@@ -87,13 +91,39 @@ def test_above_the_tolerance_the_leading_design_is_refused_and_strata_are_named(
 
 
 def test_a_later_design_that_fails_is_left_out_and_says_why(cohort):
-    no_pool = cohort.frame.assign(between_pool=False)
+    no_pool = cohort.frame.assign(between_pool=cohort.frame["mentor_school"])
     result = match_cohort(no_pool, cohort.trajectories, rules=section("matching", unmatched_tolerance=0.5), seed=1)
     assert "between_areas" not in result.matchings
     reasons = result.unmatched.query("design == 'between_areas'")["reason"]
     assert reasons.str.startswith(LEFT_OUT).all() and reasons.str.contains("no comparison pupil is left").all()
     with pytest.raises(UnidentifiedError, match="no comparison pupil is left"):
         match_cohort(no_pool, cohort.trajectories, rules=section("matching", designs=["between_areas"]), seed=1)
+
+
+def test_referred_pupils_of_areas_on_another_clock_are_counted_and_never_matched(cohort):
+    other = cohort.frame["area_code"] == "A1"
+    apart = cohort.frame.assign(between_pool=cohort.frame["between_pool"] & ~other)
+    result = match_cohort(apart, cohort.trajectories, rules=section("matching", unmatched_tolerance=0.5), seed=1)
+    lost = result.unmatched.query("design == 'between_areas' and reason == @OUTSIDE['between_pool']")
+    referred = apart["analysed"] & apart["referred"] & (apart["entry"] == "first")
+    assert set(lost["area_code"]) == {"A1"} and lost["pupils"].sum() == (referred & other).sum() > 0
+    assert set(joined(cohort, result).query("design == 'between_areas' and treated")["area_code"]) == {"A0"}
+    assert not design_rows(apart, "between_areas", referred_only=False)["area_code"].eq("A1").any()
+    # They are outside the design, not failures of matching: the tolerance does not count them.
+    assert not match_cohort(apart, cohort.trajectories, rules=section("matching", unmatched_tolerance=0.4), seed=1).unmatched["reason"].str.startswith(LEFT_OUT).any()
+
+
+def test_the_caliper_is_shown_in_both_spreads_of_the_score(cohort, matched):
+    counts = matched_counts(matched).set_index("design")
+    assert counts["caliper_all"].tolist() == pytest.approx([0.2] * 3)
+    matching = matched.matchings["within_area"]
+    rows = design_rows(cohort.frame, "within_area").loc[matching.score.index]
+    strata = rows.groupby(["area_code", "stack", "stratum", "half_terms_measured"]).ngroup()
+    squares = sum(((part - part.mean()) ** 2).sum() for _, part in matching.score.groupby(strata))
+    within = np.sqrt(squares / (len(rows) - strata.nunique()))
+    assert counts.loc["within area", "caliper_within"] == pytest.approx(matching.caliper / within) and counts.loc["within area", "caliper_within"] > 0.2
+    free = match_cohort(cohort.frame, cohort.trajectories, rules=section("matching", caliper=None, unmatched_tolerance=0.5), seed=1)
+    assert matched_counts(free)[["caliper_all", "caliper_within"]].isna().all().all()
 
 
 def test_an_area_without_enough_schools_is_not_compared_within_itself():

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.design import build_cohort, match_cohort, season_matched_windows
+from evaluation.design import build_cohort, design_rows, match_cohort, season_matched_windows
 from evaluation.errors import ContractError, DataError, UnidentifiedError
-from evaluation.impact import estimates_table, event_study, impact_diagnostics, trial_estimates, truth_comparison, verdict, verdict_rows
+from evaluation.impact import (
+    estimate_change, estimates_table, event_study, impact_diagnostics, stacks_apart, trial_estimates, truth_comparison, verdict, verdict_rows,
+)
 from evaluation.impact.estimates import DAYS, FRAGILE, POINTS, specification_digest
 from evaluation.impact.truth import true_effects
 from evaluation.impact.verdict import IMPROVED, NOT_ESTIMATED, PROMISING, UNCLEAR, WORDINGS, WORSENED
@@ -20,7 +22,7 @@ RULES = section("impact")
 
 @pytest.fixture(scope="module")
 def trial():
-    return drawn_trial(21, pupils_per_school=80, effect=8.0)
+    return drawn_trial(21, pupils_per_school=80, effect=8.0, referred_later=0.15)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_each_level_and_estimand_has_one_headline_a_scale(table):
     assert set(table["scale"]) == {POINTS, DAYS} and table["direction"].eq("attendance").all() and table["estimate_id"].is_unique
 
 
-def test_days_and_derived_rows_follow_from_points(table, found):
+def test_days_and_derived_rows_follow_from_points(trial, table, found):
     wide = table.assign(key=table["estimate_id"].str.replace("_(points|days)$", "", regex=True)).pivot(index="key", columns="scale", values=["estimate", "std_error"])
     for item in found:
         key = item.comparison.key
@@ -66,7 +68,18 @@ def test_days_and_derived_rows_follow_from_points(table, found):
     share = referred.change.rows.query("treated == 1")["started"].mean()
     assert started.estimate == pytest.approx(referred.estimate / share) and "inherits the bias" in " ".join(started.warnings)
     offer, per_referred = rows["A_eligible_within_area_same_rule"], rows["A_referred_within_area_per_referred"]
-    assert per_referred.std_error == pytest.approx(offer.std_error / offer.change.rows.query("treated == 1")["referred_by_followup"].mean())
+    treated = offer.change.rows.query("treated == 1")
+    own = treated.merge(trial["referrals"], on="pupil_id").query("stack < referral_half_term <= stack + 4")
+    assert per_referred.std_error == pytest.approx(offer.std_error / (len(own) / len(treated)))
+    assert per_referred.estimate == pytest.approx(offer.estimate / (len(own) / len(treated)))
+    # Mentors took on more pupils by the end of the follow-up than in the half-term after the window, and the rows say whom they are about.
+    said = table.set_index("estimate_id")[["about", "pupils", "warnings"]]
+    assert said.loc["A_referred_within_area_per_referred_days", "pupils"] == len(own) > treated["referred"].sum()
+    assert "by the end of the follow-up" in said.loc["A_referred_within_area_per_referred_days", "about"]
+    assert "half-term after the window" in said.loc["B_referred_within_area_matched_days", "about"]
+    assert f"({len(own)})" in said.loc["A_referred_within_area_per_referred_days", "warnings"]
+    for row in ("A_referred_within_area_per_referred_days", "B_started_within_area_matched_points"):
+        assert "as known" in said.loc[row, "warnings"]
 
 
 def test_intervals_are_those_of_the_registered_level(cohort, matched, table):
@@ -85,11 +98,15 @@ def test_everyone_eligible_stands_in_the_offer_whether_referred_or_not(cohort, f
     assert not offer.change.rows.query("treated == 1")["referred"].all()
 
 
-def test_the_before_and_after_figure_stands_beside_what_would_have_happened_anyway(diagnostics):
+def test_the_before_and_after_figure_stands_beside_what_would_have_happened_anyway(diagnostics, table, found):
     rows = diagnostics.query("analysis == 'B_referred_within_area_matched'").set_index("item")
     assert "not an effect" in rows.loc["change_treated", "text"]
     gap = rows.loc["change_treated", "value"] - rows.loc["change_comparison", "value"]
-    assert rows.loc["design_criteria_hold", "value"] == 1.0 and np.isfinite(gap)
+    # Matched comparison pupils weigh as much as the treated of every stack and area, so that the difference is the effect.
+    assert gap == pytest.approx(table.set_index("estimate_id").loc["B_referred_within_area_matched_points", "estimate"])
+    assert rows.loc["change_comparison", "value"] == pytest.approx(-np.average(found[0].change.rows.query("treated == 0")["change"],
+                                                                              weights=found[0].change.rows.query("treated == 0")["weight"]))
+    assert rows.loc["design_criteria_hold", "value"] == 1.0
     assert diagnostics.set_index(["analysis", "item"]).index.is_unique
 
 
@@ -106,18 +123,87 @@ def test_truth_is_the_effect_on_the_pupils_analysed(trial, cohort, found, table)
     compared = truth_comparison(found, table, trial["truth"], trajectories=cohort.trajectories).set_index("estimate_id")
     item = found[0]
     treated = item.change.rows.query("treated == 1")
-    by_hand = []
-    for pupil, stack in zip(treated["pupil_id"], treated["stack"], strict=True):
-        own = trial["truth"].query("pupil_id == @pupil and @stack + 2 <= half_term <= @stack + 4")
-        by_hand.append(100 * (own["absent_untreated"].sum() - own["absent"].sum()) / own["possible"].sum())
+
+
+    def by_hand(pupils) -> tuple[float, float]:
+        """Mean points and days that mentoring saved these pupils in the half-terms measured."""
+        saved = pupils.merge(trial["truth"], on="pupil_id").query("stack + 2 <= half_term <= stack + 4").groupby(["stack", "pupil_id"])[
+            ["absent_untreated", "absent", "possible"]].sum()
+        sessions = saved["absent_untreated"] - saved["absent"]
+        return (100 * sessions / saved["possible"]).mean(), sessions.mean() / 2
+
     row = compared.loc["B_referred_within_area_matched_points"]
-    assert row["truth"] == pytest.approx(np.mean(by_hand)) and row["truth"] > 0
+    points, days = by_hand(treated)
+    assert row["truth"] == pytest.approx(points) and row["truth"] > 0
+    assert compared.loc["B_referred_within_area_matched_days", "truth"] == pytest.approx(days)
+    offer = next(item for item in found if item.comparison.key == "A_eligible_within_area_same_rule").change.rows.query("treated == 1")
+    for key, pupils in (("A_eligible_within_area_same_rule", offer), ("A_referred_within_area_per_referred", offer.loc[offer["referred_by_followup"]])):
+        points, days = by_hand(pupils)
+        assert compared.loc[f"{key}_points", "truth"] == pytest.approx(points) and compared.loc[f"{key}_days", "truth"] == pytest.approx(days)
     assert row["covered"] == (row["conf_low"] <= row["truth"] <= row["conf_high"])
     assert compared.loc["B_started_within_area_matched_points", "truth"] > row["truth"]
     assert compared.loc["A_eligible_within_area_same_rule_points", "truth"] < row["truth"]
     assert len(truth_comparison(found, table, None, trajectories=cohort.trajectories)) == 0
+    # Days are sessions saved, whatever share of a pupil's possible sessions they are: never mean points times mean sessions.
+    uneven = trial["truth"].copy()
+    uneven.loc[uneven["pupil_id"].isin(treated["pupil_id"].iloc[::2]), ["possible", "possible_untreated"]] *= 2
+    other = truth_comparison(found, table, uneven, trajectories=cohort.trajectories).set_index("estimate_id")["truth"]
+    assert other["B_referred_within_area_matched_days"] == pytest.approx(compared.loc["B_referred_within_area_matched_days", "truth"])
+    assert other["B_referred_within_area_matched_points"] < 0.9 * row["truth"]
     with pytest.raises(DataError, match="no sessions in the truth"):
         true_effects(treated, trial["truth"].query("half_term < 5"), trajectories=cohort.trajectories)
+
+
+def test_first_and_later_stacks_stand_beside_the_headline(cohort, found, diagnostics, table):
+    apart = stacks_apart(found, rules=RULES).set_index("stacks")
+    lead = found[0].change.rows
+    opening = lead["stack"] == 6  # every area of the drawn trial opens in half-term 7
+    for stacks, rows in (("first stack of each area", lead.loc[opening]), ("later stacks", lead.loc[~opening])):
+        expected = estimate_change(rows, within_area=True, weight="weight")
+        assert apart.loc[stacks, "estimate"] == pytest.approx(expected.estimate)
+        assert apart.loc[stacks, "n_treated"] == expected.n_treated and apart.loc[stacks, "conf_low"] < expected.estimate < apart.loc[stacks, "conf_high"]
+    assert apart["n_treated"].sum() == found[0].change.n_treated
+    weighted = np.average(apart["estimate"], weights=apart["n_treated"])
+    assert table.set_index("estimate_id").loc["B_referred_within_area_matched_points", "estimate"] == pytest.approx(weighted)
+    rows = diagnostics.set_index(["analysis", "item"])
+    own = rows.loc["B_referred_within_area_matched"]
+    assert own.loc["first_stacks_estimate", "value"] == apart["estimate"].iloc[0] and own.loc["later_stacks_n_treated", "value"] == apart["n_treated"].iloc[1]
+    assert "never in its place" in own.loc["later_stacks_estimate", "text"]
+    assert "understated" in rows.loc[("study", "limitation_first_entry"), "text"] and "lasting" in rows.loc[("study", "limitation_first_entry"), "text"]
+    # A group with pupils of one school alone has no estimate, and says nothing else.
+    lonely = replace(found[0], change=replace(found[0].change, rows=lead.loc[~(opening & (lead["treated"] == 1)) | (lead["school_id"] == "A0M0")]))
+    assert stacks_apart([lonely], rules=RULES).set_index("stacks")["estimate"].isna().tolist() == [True, False]
+
+
+def test_comparisons_without_matching_use_the_registered_entries(cohort):
+    rules = section("matching", designs=["within_area"], entries="risk_set", unmatched_tolerance=1.0, pre_means_check=False)
+    matched = match_cohort(cohort.frame, cohort.trajectories, rules=rules, seed=1)
+    items = {item.comparison.key: item for item in trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, rules=RULES)}
+    for key, referred_only in (("A_eligible_within_area_same_rule", False), ("B_referred_within_area_same_rule", True)):
+        rows = design_rows(cohort.frame, "within_area", entries="risk_set", referred_only=referred_only)
+        assert items[key].change.rows["entry"].eq("later").any() and items[key].change.n_comparison + items[key].change.n_treated <= len(rows)
+        assert items[key].change.estimate == pytest.approx(estimate_change(rows, within_area=True).estimate)
+    assert impact_diagnostics(list(items.values()), rules=RULES)["item"].isin(["limitation_risk_set"]).sum() == 1
+
+
+def test_pupils_outside_a_comparison_are_counted_in_words_that_fit_it(cohort, matched):
+    apart = cohort.frame.assign(between_pool=cohort.frame["between_pool"] & (cohort.frame["area_code"] != "A1"))
+    items = {item.comparison.key: item for item in trial_estimates(apart, matched.match_weights, matched.unmatched, rules=RULES)}
+    offer, same, lead = (items[f"{key}"] for key in ("A_eligible_between_areas_same_rule", "B_referred_between_areas_same_rule", "B_referred_within_area_matched"))
+    first = apart.query("analysed and entry == 'first' and mentor_school and area_code == 'A1'")
+    assert offer.unmatched == len(first) + offer.change.left_out and same.unmatched == first["referred"].sum() + same.change.left_out
+    for item in (offer, same):
+        assert f"not about {item.unmatched} pupils" in " ".join(item.warnings) and "matched pupils" not in " ".join(item.warnings)
+    assert "about matched pupils only" in " ".join(lead.warnings)
+
+
+def test_pupils_measured_over_fewer_half_terms_are_counted(found):
+    rows = found[0].change.rows.assign(half_terms_measured=3)
+    for treated, pupils in ((1, 4), (0, 7)):
+        rows.loc[rows.index[rows["treated"] == treated][:pupils], "half_terms_measured"] = 2
+    shorter = [replace(found[0], change=replace(found[0].change, rows=rows))]
+    said = impact_diagnostics(shorter, rules=RULES).set_index(["analysis", "item"]).loc[("B_referred_within_area_matched", "measured_shorter")]
+    assert said["value"] == 4 and said["text"].startswith(f"of {found[0].change.n_treated} pupils")
 
 
 def leading(table, low, high):
@@ -142,7 +228,15 @@ def test_the_verdict_follows_the_registered_rule(table, diagnostics, low, high, 
     found = verdict(agreeing(leading(table, low, high), others), diagnostics, rules=RULES)
     assert found.wording == wording and "no effect" not in found.reason
     if wording == PROMISING:
-        assert "between areas" in found.reason and "effect of the offer" in found.reason
+        assert "between areas" in found.reason and "the interval of the offer's effect is not wholly below zero" in found.reason
+
+
+def test_an_offer_below_zero_contradicts_only_where_its_whole_interval_is(table, diagnostics):
+    rules, own = section("impact", robustness_checks=["offer_does_not_contradict"]), table["estimate_id"] == "A_eligible_within_area_same_rule_points"
+    for high, wording in ((0.1, IMPROVED), (0.0, IMPROVED), (-0.1, PROMISING)):
+        changed = leading(table, 0.1, 2.0)
+        changed.loc[own, ["estimate", "conf_low", "conf_high"]] = [-0.5, -1.1, high]
+        assert verdict(changed, diagnostics, rules=rules).wording == wording
 
 
 def test_a_check_whose_estimate_does_not_exist_has_not_passed(table, diagnostics):

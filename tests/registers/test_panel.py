@@ -6,7 +6,7 @@ import pytest
 
 from evaluation.registers.panel import PANEL_COLUMNS, build_panel, count_sessions, load_codes, tally_marks
 
-DAYS = {12: ["2024-07-08", "2024-07-09", "2024-07-10", "2024-07-11", "2024-07-12"], 13: ["2024-09-03", "2024-09-04", "2024-09-05", "2024-09-06", "2024-09-09"]}
+DAYS = {12: ["2024-07-08", "2024-07-09", "2024-07-10", "2024-07-11", "2024-07-12", *(f"2024-07-{day}" for day in (15, 16, 17, 18, 19, 22))], 13: ["2024-09-03", "2024-09-04", "2024-09-05", "2024-09-06", "2024-09-09"]}
 YEARS = {12: "2023/24", 13: "2024/25"}
 
 
@@ -57,7 +57,8 @@ def test_the_thresholds_include_their_own_value(absent, persistent, severe):
 
 
 def test_nine_and_a_half_per_cent_is_not_persistent():
-    row = panel_of({("P1", 12): "I / \\ / \\ / \\ / \\ /", ("P2", 12): "/ \\ / \\ / \\ / \\ / \\"})
+    row = panel_of({("P1", 12): " ".join(["I"] * 2 + ["/"] * 18), ("P2", 12): " ".join(["I"] * 2 + ["/"] * 19)})
+    assert row["sessions_possible"].tolist() == [20, 21]
     assert bool(row.loc[("P1", 12), "persistent_absence"]) is True
     assert bool(row.loc[("P2", 12), "persistent_absence"]) is False
 

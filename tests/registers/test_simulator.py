@@ -164,6 +164,7 @@ def test_planned_costs_add_up_to_the_planned_unit_cost(extract):
     paid = costs.loc[costs["payer"] == "Department", "amount"].sum()
     assert paid == pytest.approx(design["unit_cost"]["value"] * design["planned_starts"], rel=1e-4)
     assert costs.loc[costs["payer"] == "Department", "source"].str.contains("planned").all()
+    assert set(costs["basis"]) == {"planned"}
 
 
 def test_files_of_others_are_never_overwritten(tmp_path, root):

@@ -201,8 +201,8 @@ def test_sentences_that_continue_an_item_stay_with_it(shown):
     show.show_headline(headline_frame(rows))
     html = html_of(shown)
     assert '<p class="verdict">V one.</p>' in html
-    assert html.index("V two.") < html.index("V three.") < html.index("<dl>")
-    assert html.count("<dt>") == 2 and re.search(r"<dd><p>E one\..*?</p><p>E two\.</p></dd>", html)
+    assert html.index("L.") < html.index("V one.") < html.index("V two.") < html.index("V three.") < html.index("<dl>")
+    assert html.count("<dt>") == 1 and re.search(r"<dd><p>E one\..*?</p><p>E two\.</p></dd>", html)
     target = re.search(r'href="#([^"]+)"', html)[1]
     assert f'id="{target}"' in html, "the number does not lead to its row"
 

@@ -49,3 +49,24 @@ def test_truth_is_drawn_only_where_there_is_one():
     assert "Truth of the simulation" in labels
     assert "Truth of the simulation" not in [line.get_label() for line in estimates_figure(ESTIMATES, truth.head(0)).axes[0].lines]
     assert "1.6, 0.4 to 2.8" in estimates_alt(ESTIMATES)
+
+
+def test_alternative_texts_name_numbers():
+    from evaluation.reporting.figures.delivery import dose_alt, reach_alt
+    from evaluation.reporting.figures.registers import absence_bands_alt, completeness_alt, mark_mix_alt
+    from evaluation.reporting.figures.value import cost_alt, plane_alt
+
+    areas = pd.DataFrame({"area_name": ["Here", "There"], "completeness": [99.9, 99.1], "lowest": [99.0, 97.4]})
+    assert "97.4%, in There" in completeness_alt(areas, 98.0) and "below 98%: 1" in completeness_alt(areas, 98.0)
+    mix = pd.DataFrame({"authorised": [5.0, 7.04], "unauthorised": [3.0, 4.0], "part_time": [0.0, 0.4]})
+    assert "authorised from 5.0% to 7.0%" in mark_mix_alt(mix) and "part-time timetable (C2) from 0.0% to 0.4%" in mark_mix_alt(mix)
+    bands = pd.DataFrame({"academic_year": ["2022/23", "2023/24"], "band": ["Below 5%", "Below 5%"], "share": [45.8, 49.3]})
+    assert "In 2023/24, of all pupils: below 5%: 49%" in absence_bands_alt(bands)
+    reach = pd.DataFrame([{"area_name": "Here", "referred": 176, "consented": 152, "started": 127, "completed": 119}])
+    assert "Here 176, 152, 127, 119" in reach_alt(reach)
+    dose = pd.DataFrame({"delivery_model": ["a", "a", "b"], "median_meetings_kept": [10.0, 10.5, 11.0]})
+    assert "for a from 10.0 to 10.5; for b from 11.0 to 11.0" in dose_alt(dose)
+    costs = pd.DataFrame({"group": ["travel", "mentor pay"], "per_pupil_referred": [46.0, 565.0]})
+    assert "mentor pay £565; travel £46; total £611" in cost_alt(costs, denominator="referred")
+    plane = pd.DataFrame({"quadrant": ["more days, more cost"] * 3 + ["fewer days, more cost"], "extra_days": [2.0, 2.0, 2.0, -2.0], "extra_cost": [900.0] * 4})
+    assert "1.0 extra days cost £900; 75% of draws have more days" in plane_alt(plane)

@@ -12,7 +12,7 @@ import pytest
 from evaluation.impact.estimates import DAYS, POINTS
 from evaluation.impact.verdict import IMPROVED, NOT_ESTIMATED, UNCLEAR, WORDINGS, WORSENED
 from evaluation.reporting.headline import ITEM_TITLES
-from evaluation.reporting.trial_headline import largest_threat, trial_headline, truth_sentence, verdict_of
+from evaluation.reporting.trial_headline import largest_threat, trial_headline, truth_sentence, verdict_of, why_before_and_after_misleads
 from evaluation.reporting.trial_sentences import REFERRED
 
 KEYS = {("B", "referred"): "B_referred_within_area_matched", ("A", "referred"): "A_referred_within_area_per_referred",
@@ -36,7 +36,7 @@ def protocol(**changes) -> SimpleNamespace:
     values = {
         "study": "attendance_mentors_trial", "protocol_version": "1.0", "registered_on": date(2026, 11, 21), "report_kind": "interim",
         "amendments": (), "cohort": SimpleNamespace(measured_length=3), "report": Rules(),
-        "value_for_money": SimpleNamespace(perspective="public_sector", denominator="referred", study_periods=["2022/23", "2024/25"]),
+        "value_for_money": SimpleNamespace(perspective="public_sector", denominator="referred", estimand_by_denominator={"referred": "B"}, study_periods=["2022/23", "2024/25"]),
     }  # fmt: skip
     return SimpleNamespace(**{**values, **changes})
 
@@ -73,10 +73,11 @@ def tables(**changes) -> dict[str, pd.DataFrame]:
         "delivery_reach": pd.DataFrame([{"level": "programme", "eligible": 1600, "referred": 480, "started": 340, "completed": 300,
                                          "share_started": 0.7, "schools": 20}]),
         "costs_by_perspective": pd.DataFrame([{"perspective": "public_sector", "breakdown": "total", "group": "all", "per_pupil_started": 1400.0,
-                                               "per_pupil_referred": 900.0, "price_base": "2022/23"}]),
+                                               "per_pupil_referred": 900.0, "price_base": "2022/23", "basis": "planned", "of_which_vat": None}]),
         "appraisal": pd.DataFrame([
             {"perspective": "public_sector", "denominator": "referred", "scenario": "base case", "measure": measure, "value": value, "conf_low": None,
-             "conf_high": None, "conf_level": 0.95, "set_form": None, "withheld": None, "standing": "judgement", "unit": "x", "headline": True}
+             "conf_high": None, "conf_level": 0.95, "set_form": None, "withheld": None, "standing": "judgement", "unit": "x", "headline": True,
+             "cost_basis": "planned"}
             for measure, value in (("value_per_day", 100.0), ("probability_breaking_even", 0.3))]),
     }  # fmt: skip
     return {**values, **changes}
@@ -90,6 +91,8 @@ def test_the_ten_items_stand_in_their_order():
     frame = trial_headline(tables(), protocol(), label="simulated")
     assert [key for key in frame["key"] if key in ITEM_TITLES] == list(ITEM_TITLES)
     assert list(frame["position"]) == list(range(1, len(frame) + 1))
+    effects = [key for key in frame["key"] if key.startswith(("effect", "counterfactual"))]
+    assert effects == ["effect", "effect_eligible", "effect_started", "effect_lead", "counterfactual"]
     numbers = frame.loc[frame["value"].notna()]
     assert numbers["source_table"].notna().all() and numbers["source_key"].notna().all()
 
@@ -108,6 +111,27 @@ def test_an_improvement_states_no_doubt_that_its_interval_does_not_hold():
     text = said(trial_headline(better, protocol(), label="restricted"))
     assert text["verdict"] == IMPROVED and "fit anything" not in text["effect"]
     assert text["label"].startswith("Restricted")
+
+
+def test_checks_and_what_was_not_part_of_this_version_stand_beside_the_verdict():
+    better = tables(estimates=estimates({("B", "referred"): (1.2, 0.4, 2.0)}), impact_diagnostics=diagnostics(IMPROVED, "all pass"))
+    frame = trial_headline(better, protocol(), label="simulated")
+    text = said(frame)
+    assert list(frame["key"])[1:4] == ["verdict", "verdict_checks", "verdict_not_included"]
+    assert "3 registered checks, of which 3 hold. Holding:" in text["verdict_checks"] and "not clearly below zero" in text["verdict_checks"]
+    assert all(words in text["verdict_not_included"] for words in ("placebo cohort", "sensitivity bounds", "subgroups", "has not passed them"))
+    failed = tables(impact_diagnostics=diagnostics(failed="same_rule_agrees"))
+    doubt = said(trial_headline(failed, protocol(), label="simulated"))["verdict_checks"]
+    assert "3 registered checks, of which 2 hold" in doubt and "Not holding: compared with all who met the same rule" in doubt
+    none = said(trial_headline(tables(impact_diagnostics=diagnostics(NOT_ESTIMATED, "why")), protocol(), label="simulated"))
+    assert "verdict_checks" not in none and "verdict_not_included" not in none
+
+
+def test_every_effect_names_its_window_and_what_its_interval_leaves_open():
+    text = said(trial_headline(tables(), protocol(), label="simulated"))
+    for key in ("effect", "effect_eligible", "effect_started"):
+        assert "over the 3 half-terms measured" in text[key]
+    assert "No clear evidence either way." in text["effect_eligible"] and "No clear evidence" in text["effect_started"]
 
 
 def test_fewer_days_are_called_fewer():
@@ -130,7 +154,7 @@ def test_a_fragile_estimate_prints_no_effect_and_nothing_worked_out_from_one():
 def test_a_formative_run_has_a_headline_without_effects():
     left_out = {name: tables()[name].iloc[:0] for name in ("estimates", "impact_diagnostics", "appraisal", "costs_by_perspective")}
     text = said(trial_headline(tables(**left_out), protocol(report_kind="formative"), label="simulated"))
-    assert text["verdict"].startswith("Cannot be estimated: this formative run") and text["label"].endswith("Formative report.")
+    assert text["verdict"].startswith("Cannot be estimated: this formative run") and text["label"].endswith("Formative report. Draft: not yet assured.")
     assert "effects were not estimated" in text["money"]
 
 
@@ -138,6 +162,8 @@ def test_the_offer_leads_where_the_registered_rule_says_so():
     text = said(trial_headline(tables(impact_diagnostics=diagnostics(lead="A")), protocol(), label="simulated"))
     assert "0.9 more days" in text["effect"]
     assert "attendance of all eligible pupils" in text["counterfactual"]
+    assert "values the effect on pupils referred, which does not lead here" in text["money_effect"], "money never follows another effect than the one that leads"
+    assert "which does not lead here" in text["so_what"] and "money_per_day" not in text
 
 
 def test_before_and_after_never_stands_alone():
@@ -164,10 +190,19 @@ def test_every_wording_is_one_of_the_registered_five():
     assert verdict_of(diagnostics().iloc[:0])[0] == NOT_ESTIMATED
 
 
+def test_why_before_and_after_misleads_is_said_in_two_sentences_from_the_numbers():
+    arms = pd.DataFrame({"event_time": [-1, 0, 4], "mentored": [8.0, 18.2, 8.9], "comparison": [8.0, 18.0, 10.9]})
+    text = why_before_and_after_misleads(arms, tables()["estimates"], diagnostics())
+    assert "missed 18.2% of sessions and similar pupils 18.0%; 4 half-terms later they missed 8.9% and 10.9%" in text
+    assert "rose by 2.0 points, which alone would look like success" in text and "fell by 1.1 points: only the difference" in text
+    assert len([part for part in text.split(". ") if part]) == 2
+    assert "none is shown" in why_before_and_after_misleads(arms.iloc[:1], tables()["estimates"].iloc[:0], diagnostics().iloc[:0])
+
+
 @pytest.mark.parametrize(("covered", "words"), [(True, "holds the truth"), (False, "does not hold the truth")])
 def test_estimate_against_truth(covered, words):
     truth = pd.DataFrame([{"estimate_id": f"{KEYS['B', 'referred']}_days", "truth": 1.9, "estimate": 1.2, "conf_low": -0.3, "conf_high": 2.7,
                            "covered": covered}])  # fmt: skip
     text = truth_sentence(truth, tables()["estimates"], diagnostics())
-    assert "is 1.9 days" in text and words in text
+    assert "is 1.9 days over the half-terms measured" in text and words in text
     assert "no truth" in truth_sentence(truth.iloc[:0], tables()["estimates"], diagnostics())

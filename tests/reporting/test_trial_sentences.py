@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from evaluation.errors import ContractError
-from evaluation.reporting import trial_sentences
+from evaluation.reporting import trial_money, trial_sentences
 from evaluation.reporting.headline import HeadlineRow, headline_frame
 
 
@@ -27,7 +27,8 @@ class Rules:
 
 def appraisal(measures: dict, *, denominator: str = "referred", headline: bool = True) -> pd.DataFrame:
     """Rows of the table appraisal: (scenario, measure) -> column values."""
-    empty = {"value": None, "conf_low": None, "conf_high": None, "set_form": None, "withheld": None, "standing": None, "unit": "x"}
+    empty = {"value": None, "conf_low": None, "conf_high": None, "set_form": None, "withheld": None, "standing": None, "unit": "x",
+             "cost_basis": "planned"}
     rows = [
         {"perspective": "public_sector", "denominator": denominator, "scenario": scenario, "measure": measure, "conf_level": 0.95,
          "headline": headline, **empty, **values}
@@ -38,9 +39,9 @@ def appraisal(measures: dict, *, denominator: str = "referred", headline: bool =
 
 COSTS = pd.DataFrame([
     {"perspective": "public_sector", "breakdown": "total", "group": "all", "per_pupil_started": 1400.4, "per_pupil_referred": 900.0,
-     "price_base": "2022/23"},
+     "price_base": "2022/23", "basis": "planned", "of_which_vat": None},
     {"perspective": "society", "breakdown": "total", "group": "all", "per_pupil_started": 1.0, "per_pupil_referred": 1.0,
-     "price_base": "2022/23"},
+     "price_base": "2022/23", "basis": "planned", "of_which_vat": None},
 ])  # fmt: skip
 
 WITHHELD = "The 95% interval of the effect (-0.30 to 2.70 days) includes zero, so a single ratio could be any size and either sign"
@@ -57,9 +58,12 @@ def test_a_withheld_cost_per_day_gives_the_reason_and_no_amount():
         ("base case", "net_benefit"): {"value": -780.0, "conf_low": -930.0, "conf_high": -630.0},
         ("base case", "probability_breaking_even"): {"value": 0.013},
     })  # fmt: skip
-    said = text_of(trial_sentences.money(table, COSTS, "public_sector", "referred", "base case"))
+    said = text_of(trial_money.money(table, COSTS, "public_sector", "referred", "base case"))
     assert "£1,400 for each pupil who started (£900 for each referred)" in said["money"]
-    assert said["money_per_day"].startswith("No single cost per extra day is given: the 95% interval of the effect")
+    assert said["money"].startswith("Planned cost: £1,400") and said["money"].endswith("VAT not recorded: amounts are without it.")
+    outturn = text_of(trial_money.money(table, COSTS.assign(basis="outturn", of_which_vat=10.0), "public_sector", "referred", "base case"))["money"]
+    assert outturn.startswith("Outturn cost: £1,400") and "VAT as far as it is recorded" in outturn
+    assert said["money_per_day"].startswith("No single cost per extra day is given: the 95% interval of the effect (\u22120.30 to 2.70 days)")
     assert "£330 or more" in said["money_per_day"] and "\u2212£3,000 or less" in said["money_per_day"]
     assert "worth £100 (a planning choice)" in said["money_net_benefit"]
     assert "\u2212£780 (95% interval \u2212£930 to \u2212£630)" in said["money_net_benefit"]
@@ -68,8 +72,8 @@ def test_a_withheld_cost_per_day_gives_the_reason_and_no_amount():
 
 def test_a_cost_per_day_is_given_with_its_interval_when_it_may_be():
     table = appraisal({("any", "cost_per_extra_day"): {"value": 450.0, "conf_low": 300.0, "conf_high": 900.0, "set_form": "interval"}})
-    said = text_of(trial_sentences.money(table, COSTS, "public_sector", "referred", "base case"))
-    assert said["money_per_day"] == "Each extra day attended cost £450 (95% interval £300 to £900)."
+    said = text_of(trial_money.money(table, COSTS, "public_sector", "referred", "base case"))
+    assert said["money_per_day"] == "Each extra day attended over the half-terms measured cost £450, at planned cost (95% interval £300 to £900)."
 
 
 def test_a_causal_share_carries_its_standing_and_an_impossible_one_is_left_out():
@@ -78,20 +82,23 @@ def test_a_causal_share_carries_its_standing_and_an_impossible_one_is_left_out()
         table = appraisal({
             ("earnings, causal share", "value_per_day"): {"value": 375.0, **standing},
             ("earnings, causal share", "probability_breaking_even"): {"value": 0.5},
-            ("earnings, causal share", "break_even_causal_share"): {"value": value, **standing},
+            ("earnings, causal share uncertain", "probability_breaking_even"): {"value": 0.31},
+            ("earnings, causal share", "break_even_causal_share"): {"value": value, "set_form": "interval", "conf_low": 0.25, "conf_high": 1.4, **standing},
+            ("earnings, all causal", "value_per_day"): {"value": 750.0, **standing},
         })  # fmt: skip
-        return text_of(trial_sentences.money(table, COSTS, "public_sector", "referred", "earnings, causal share"))["money_break_even"]
+        return text_of(trial_money.money(table, COSTS, "public_sector", "referred", "earnings, causal share"))["money_break_even"]
 
-    assert said(0.4).startswith("Counting £375 of lifetime earnings a day, the registered share of an association that may not be causal")
-    assert "if 40% of the published association" in said(0.4) and "from a secondary source, not verified" in said(0.4)
+    assert said(0.4).startswith("Counting £375 of lifetime earnings for an extra day (50% of the £750 associated with a day, from a secondary source")
+    assert "the link may not be causal" in said(0.4) and "if 40% (95% set 25% to 140%) of the association" in said(0.4) and "from a secondary source, not verified" in said(0.4)
+    assert "is 50% with that share held fixed, and 31% with any share in its registered range as likely as another" in said(0.4)
     assert all("It would break even" not in said(value) for value in (1.4, -0.2, None))
 
 
 def test_money_without_an_effect_says_so():
     empty = appraisal({("any", "cost_per_extra_day"): {}}).iloc[:0]
-    said = text_of(trial_sentences.money(empty, COSTS, "public_sector", "referred", "base case"))
+    said = text_of(trial_money.money(empty, COSTS, "public_sector", "referred", "base case"))
     assert "effects were not estimated" in said["money_effect"]
-    assert "effects were not estimated" in text_of(trial_sentences.so_what("", empty, Rules()))["so_what"]
+    assert "effects were not estimated" in text_of(trial_money.so_what("", empty, Rules()))["so_what"]
 
 
 @pytest.mark.parametrize(
@@ -106,29 +113,54 @@ def test_money_without_an_effect_says_so():
     ],
 )
 def test_options_follow_the_registered_criteria(verdict, probability, met):
-    rows = trial_sentences.so_what(verdict, appraisal({("base case", "probability_breaking_even"): {"value": probability}}), Rules())
+    rows = trial_money.so_what(verdict, appraisal({("base case", "probability_breaking_even"): {"value": probability}}), Rules())
     assert {row.key for row in rows if ": criterion met (" in row.text} == met
-    assert rows[-1].text == "The Department decides."
+    assert rows[-1].text == f"The probability of breaking even is {100 * probability:.0f}%; the thresholds are planning choices. The Department decides."
     headline_frame(rows)
+
+
+def test_an_improvement_that_does_not_repay_its_cost_is_said_beside_the_options():
+    rows = trial_money.so_what("Attendance improved", appraisal({("base case", "probability_breaking_even"): {"value": 0.1}}), Rules())
+    assert "probably did not repay its cost" in rows[-1].text and rows[-1].text.endswith("The Department decides.")
+
+
+def test_break_even_days_stand_beside_the_days_measured():
+    table = appraisal({
+        ("any", "extra_days"): {"value": 1.95, "conf_low": -0.3, "conf_high": 3.0},
+        ("base case", "break_even_days"): {"value": 9.77}, ("base case", "value_per_day"): {"value": 100.0, "standing": "judgement"},
+        ("earnings, causal share", "break_even_days"): {"value": 2.6},
+        ("earnings, causal share", "value_per_day"): {"value": 375.0, "standing": "S2, association times a causal share (judgement)"},
+    })  # fmt: skip
+    said = trial_money.break_even(table, "earnings, causal share")
+    assert "9.8 days if a day is worth £100 (a planning choice) or 2.6 days if a day is worth £375 (from a secondary source, not verified)" in said
+    assert "for each of the pupils referred over the half-terms measured" in said and "1.9 more (95% interval \u22120.3 to 3.0)" in said
+    assert "not estimated" in trial_money.break_even(table.iloc[:0], "base case")
 
 
 def test_planning_lines_multiply_pupils_and_days():
     table = appraisal({("any", "extra_days"): {"value": 2.0, "conf_low": -1.0, "conf_high": 5.0}}, denominator="started", headline=False)
-    said = trial_sentences.planning(table, COSTS, "public_sector", Rules())
-    assert "A school where 10 pupils start would spend £14,004, and could expect 20 extra days" in said
+    said = trial_money.planning(table, COSTS, "public_sector", Rules())
+    assert "A school where 10 pupils start would spend £14,004 at planned cost, in 2022/23 prices; at the effect measured here, 20 more days attended" in said
     assert "95% interval \u2212350 to 1,750" in said
-    assert "could expect" not in trial_sentences.planning(table.iloc[:0], COSTS, "public_sector", Rules())
+    both = pd.concat([table, appraisal({("any", "cost_per_pupil"): {"value": 1605.0}}, denominator="started", headline=False)])
+    assert "would spend £16,050" in trial_money.planning(both, COSTS, "public_sector", Rules()), "cost and days stand over the same pupils"
+    assert "at the effect" not in trial_money.planning(table.iloc[:0], COSTS, "public_sector", Rules())
 
 
-@pytest.mark.parametrize(("lost", "rating"), [(5, 4), (10, 4), (15, 4), (25, 3), (45, 1), (60, 0)])
-def test_the_rating_is_capped_by_design_falls_with_attrition_and_stays_provisional(lost, rating):
+@pytest.mark.parametrize(("lost", "unmatched", "rating"), [(5, 0, 4), (5, 30, 2), (10, 0, 4), (25, 0, 3), (45, 0, 1), (60, 0, 0)])
+def test_the_rating_is_capped_by_design_falls_with_attrition_and_stays_provisional(lost, unmatched, rating):
     table = pd.DataFrame({
         "group": ["referred pupils"] * 3 + ["comparison schools"], "lost": [True, True, False, True],
-        "pupils": [lost - 2, 2, 30, 90], "of_pupils": [100, 100, 100, 100],
+        "pupils": [lost - 2, 2, 30, 3], "of_pupils": [100, 100, 100, 100],
     })  # fmt: skip
-    row = trial_sentences.attrition_rating(table, Rules())
-    assert row.value == rating and f"at most {rating} of 5" in row.text and f"{lost}.0% of referred pupils lost" in row.text
-    assert "provisional" in row.text and "indicative" in row.text
+    row = trial_sentences.attrition_rating(table, Rules(), unmatched)
+    assert row.value == rating and f"at most {rating} of 5" in row.text and f"{lost + unmatched}.0% of referred pupils who entered" in row.text
+    assert "3.0% in comparison schools" in row.text and "Provisional" in row.text and "indicative" in row.text
+
+
+def test_the_arm_that_lost_more_decides_the_rating():
+    table = pd.DataFrame({"group": ["referred pupils", "comparison schools"], "lost": [True, True], "pupils": [1, 45], "of_pupils": [100, 100]})
+    assert trial_sentences.attrition_rating(table, Rules()).value == 1
 
 
 def test_who_counts_the_last_step_at_which_pupils_go_on():
@@ -138,11 +170,18 @@ def test_who_counts_the_last_step_at_which_pupils_go_on():
          ("comparison schools", 1, "analysed: eligible", "kept", 1500, 20)],
         columns=["group", "position", "step", "kind", "pupils", "schools"],
     )  # fmt: skip
-    reach = pd.DataFrame([{"level": "programme", "eligible": 1600, "referred": 480, "started": 340, "completed": 300,
-                           "share_started": 340 / 480, "schools": 20}])  # fmt: skip
+    reach = pd.DataFrame([{"level": level, "eligible": 1600, "referred": 480, "started": 340, "completed": 300, "share_started": 340 / 480, "schools": 20}
+                          for level in ("programme", "area", "area")])  # fmt: skip
     said = text_of(trial_sentences.who(flow, reach))
+    assert said["who"].endswith("in 20 schools that referred and 2 areas.")
     assert "1,600 eligible" in said["who"] and "340 started (71%)" in said["who"]
-    assert "420 referred pupils in 19 schools" in said["who_analysed"] and "1,500 who met the same rule in 20 comp" in said["who_analysed"]
+    assert "420 of the pupils referred, in 19 schools" in said["who_analysed"] and "1,500 who met the same rule in 20 comp" in said["who_analysed"]
+
+
+    lead = {"estimand": "B", "n_treated": 390, "n_comparison": 700, "schools_treated": 19, "schools_comparison": 15, "unmatched": 30}
+    rests = text_of(trial_sentences.who(flow, reach, lead))["who_analysed"]
+    assert "rests on 390 of them (30 had no similar pupil) and on 700 similar pupils in 15 comparison schools" in rests
+    assert "all 390 eligible pupils" in text_of(trial_sentences.who(flow, reach, {**lead, "estimand": "A"}))["who_analysed"]
 
 
 def test_two_rows_for_one_sentence_are_refused():

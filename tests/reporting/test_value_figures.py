@@ -18,7 +18,7 @@ def plane(draws: int = 40) -> pd.DataFrame:
 
 
 def legend(figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    return [text.get_text() for text in (figure.legends or [figure.axes[0].get_legend()])[0].get_texts()]
 
 
 def test_draws_with_fewer_days_have_another_marker_and_their_own_share():

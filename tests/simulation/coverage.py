@@ -24,6 +24,7 @@ from evaluation.protocol.load import load_protocol  # noqa: E402
 from evaluation.protocol.trial import TrialProtocol  # noqa: E402
 from evaluation.registers import take_in  # noqa: E402
 from evaluation.registers.simulator import simulate_extracts  # noqa: E402
+from evaluation.registers.simulator.people import HALF_TERMS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = ROOT / "params" / "attendance_mentors_trial.yaml"
@@ -131,12 +132,13 @@ def results_text(runs: pd.DataFrame) -> str:
         "## Headline estimates", "",
         "Percentage points of sessions attended. Error is estimate less truth. Held: intervals that hold the truth.", "",
         *_HEADER, *headline, "", "## Shown beside them", "",
-        "No claim rests on these alone. Intervals between areas leave area shocks out; the last row matches on the baseline mean, which brings "
-        "regression to the mean back in.", "", *_HEADER, *beside, "", "## How exact this is", "",
+        "No claim rests on these alone. Intervals between areas leave area shocks out, and matching on the baseline mean brings regression to the mean back "
+        "in. A design that leaves too many pupils without a match is refused on that seed, so that a row may count fewer seeds.", "", *_HEADER, *beside, "", "## How exact this is", "",
         f"A sound {level:.0%} interval holds the truth in {level * count:.0f} of {count} on average, with a standard deviation of {spread:.2f}: "
         f"{count} seeds can show that a method fails badly, and cannot tell {level:.0%} from, say, 90%. The standard error of a mean error is its SD "
         f"divided by the square root of {count}; it stands after ±. Rows of one seed share pupils, so their counts are not independent; "
-        "an effect on pupils who started, or an offer effect per pupil referred, is another row divided by a share.", "",
+        "an effect on pupils who started, or an offer effect per pupil referred, is another row divided by a share. Where the mean standard error is above the "
+        "SD of the error, intervals are wider than they need be.", "",
         "## By seed", "", "Effect on referred pupils (B) and of the offer on all eligible pupils (A), headline design, points.", "",
         "| Seed | B estimate | interval | truth | held | A estimate | interval | truth | held |",
         "|---:|---:|:---|---:|:---|---:|:---|---:|:---|",
@@ -157,15 +159,16 @@ def _by_seed(summary: pd.DataFrame) -> list[str]:
 def _layout(protocol: TrialProtocol) -> list[str]:
     simulation = protocol.simulation
     mentored, without = (sum(getattr(area, name) for area in simulation.areas) for name in ("mentor_schools", "comparison_schools"))
-    rule, support = simulation.referral, simulation.support
+    openings = "; ".join(f"{area.name} {area.first_mentor_half_term}" for area in simulation.areas if area.first_mentor_half_term is not None)
+    rule, support, matching = simulation.referral, simulation.support, protocol.matching
     return [
         f"- {mentored} schools with mentors and {without} without, in {len(simulation.areas)} areas, {simulation.roll.pupils_per_school} pupils a school on "
-        "average, 18 half-terms, mentors in Middlesbrough from half-term 3 and elsewhere from half-term 7.",
-        f"- Referral by rule `{rule.rule}`: {rule.per_school} pupils a school and window, the worse the window the likelier; about two thirds start.",
-        f"- True effect on attendance during support {support.effect:g} percentage points before it varies by year, severity and delivery model, falling by "
-        f"half in {support.half_life:g} half-terms afterwards.",
-        f"- Registered: windows {protocol.cohort.first_window_half_term} to {protocol.cohort.last_window_half_term}, nearest-neighbour matching 1 to "
-        f"{protocol.matching.ratio}, {protocol.impact.decision_test} by school, {protocol.impact.confidence_level:.0%} intervals.",
+        f"average, {HALF_TERMS} half-terms. First half-term with mentors: {openings}.",
+        f"- Referral by rule `{rule.rule}`, {rule.per_school} pupils a school and window; {rule.consent_share * rule.start_share:.0%} start.",
+        f"- Effect on attendance during support: {support.effect:g} percentage points before it varies by year, severity and delivery model; "
+        f"afterwards half of it is left after {support.half_life:g} half-terms.",
+        f"- Registered: windows {protocol.cohort.first_window_half_term} to {protocol.cohort.last_window_half_term}, {matching.ratio} comparison pupils sought "
+        f"for each referred pupil, {protocol.impact.decision_test} by school, {protocol.impact.confidence_level:.0%} intervals.",
     ]
 
 

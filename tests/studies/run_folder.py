@@ -121,6 +121,23 @@ def section(page: str, heading: str, last: bool = False) -> str:
     return rest[: following.start()] if following else rest
 
 
+def tables(page: str) -> list[pd.DataFrame]:
+    """Every table of a page or of a part of one, as the words of its cells; its caption stands in ``attrs``."""
+    found = []
+    for table in re.findall(r"(?s)<table\b[^>]*>(.*?)</table>", page):
+        rows = [[words(cell) for cell in re.findall(r"(?s)<t[hd]\b[^>]*>(.*?)</t[hd]>", row)] for row in re.findall(r"(?s)<tr\b[^>]*>(.*?)</tr>", table)]
+        frame = pd.DataFrame(rows[1:], columns=rows[0])
+        caption = re.search(r"(?s)<caption>(.*?)</caption>", table)
+        frame.attrs["caption"] = words(caption.group(1)) if caption else ""
+        found.append(frame)
+    return found
+
+
+def number(value: float, decimals: int) -> str:
+    """A number as a page prints it, with a true minus sign."""
+    return f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
 class _Figures(HTMLParser):
     """Every figure of a page: its caption, and the bytes and alternative text of its image."""
 
@@ -217,9 +234,9 @@ def check_figures(run: RunFolder) -> None:
 
 def check_no_machine(run: RunFolder) -> None:
     """No page, drawing's numbers, manifest or executed notebook names a path or user of the machine it ran on."""
-    home, user = Path.home(), getpass.getuser()
-    wanted = {str(ROOT), str(run.out), str(run.folder), sys.prefix, *([str(home)] if len(home.parts) > 1 else [])}
-    pattern = re.compile(r"|".join(re.escape(text) for text in wanted) + rf"|/(?:home|Users|tmp|var|opt)/|[A-Z]:\\\\|\b(?:{re.escape(user)})@")
+    named = {str(ROOT), str(run.out), str(run.folder), sys.prefix, str(Path.home())} - {"/"}
+    whole = "|".join(re.escape(text) for text in sorted(named))
+    pattern = re.compile(rf"(?<![\w.])(?:(?:{whole})(?![\w.])|/(?:home|Users|tmp|var|opt)/)|\b[A-Z]:\\\\|\b{re.escape(getpass.getuser())}@")
     paths = [p for p in run.folder.rglob("*") if p.suffix in (".html", ".csv", ".json", ".jsonl", ".ipynb", ".yaml")]
     assert len(paths) > 10
     for path in paths:

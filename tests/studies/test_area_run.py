@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import duckdb
+import pandas as pd
 import pytest
 
 from .run_folder import (
@@ -18,12 +19,11 @@ from .run_folder import (
     check_tables,
     evaluation,
     made_once,
-    section,
+    number,
     sha256,
+    tables,
     words,
 )
-
-pytestmark = pytest.mark.xdist_group("area_run")
 
 PARAMS = "params/middlesbrough_area_study.yaml"
 TITLE = "What published statistics can and cannot show"
@@ -79,45 +79,44 @@ def test_the_headline_is_printed_in_both_editions(run):
 def test_title_and_warning(run, edition):
     page = run.page(edition)
     assert f"<h1>{TITLE}</h1>" in page and re.search(rf"<title>{TITLE}\b", page)
-    assert NOT_NONE in words(section(page, "In short"))
-    beside = section(page, "What the area did that others did not")
-    caption = re.search(r"(?s)<caption>(.*?)</caption>", beside)
-    assert NOT_NONE in words(caption.group(1)) and NOT_NONE in words(beside.replace(caption.group(0), ""))
-    assert "SIMULATED" not in page
+    assert NOT_NONE in run.row("headline", key="verdict").text and NOT_NONE in run.row("headline", key="effect").text
+    estimates = estimates_shown(page)
+    assert NOT_NONE in estimates.attrs["caption"]
+    before = words(page[: page.index("<table")])
+    assert before.count(NOT_NONE) >= 2 and "SIMULATED" not in page
 
 
-def table_rows(part: str, table: int = 0) -> list[list[str]]:
-    """Cells of a table of a part of a page."""
-    body = re.findall(r"(?s)<tbody>(.*?)</tbody>", part)[table]
-    return [[words(cell) for cell in re.findall(r"(?s)<t[hd]\b[^>]*>(.*?)</t[hd]>", row)] for row in re.findall(r"(?s)<tr\b[^>]*>(.*?)</tr>", body)]
+def estimates_shown(page: str) -> pd.DataFrame:
+    """The first table that sets estimates against both pools, with plain headers."""
+    found = next(t for t in tables(page) if "Compared with" in t and any(c.startswith("Estimate") for c in t))
+    return found.rename(columns=lambda name: name.split(" (")[0])
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
 def test_both_pools_stand_side_by_side_with_their_estimates(run, edition):
-    shown = table_rows(section(run.page(edition), "What the area did that others did not"))
+    shown = estimates_shown(run.page(edition))
     estimates = run.table("area_estimates").query("registered")
     assert len(shown) == len(estimates) == len(OUTCOMES) * len(POOLS)
     for row in estimates.itertuples():
-        outcome = row.outcome.replace("_", " ").capitalize()
-        (cells,) = [c for c in shown if c[:2] == [outcome, POOLS[row.pool]]]
-        assert cells[2] == f"{row.estimate:.2f}".replace("-", "−"), cells
-        assert cells[6:] == [f"{row.p_two_sided:.3f}", f"{row.p_floor:.3f}"], cells
-    for outcome in OUTCOMES:
-        assert [c[1] for c in shown if c[0] == outcome.replace("_", " ").capitalize()] == list(POOLS.values())
+        own = shown.loc[shown["Outcome"].eq(row.outcome.replace("_", " ").capitalize()) & shown["Compared with"].eq(POOLS[row.pool])]
+        assert own["Estimate"].tolist() == [number(row.estimate, 2)], row.outcome
+    for _, both in shown.groupby("Outcome"):
+        assert both["Compared with"].tolist() == list(POOLS.values()) and (both.index[1] - both.index[0]) == 1
 
 
 def test_every_earlier_year_is_shown_for_each_outcome_and_pool(run):
-    spec = run.manifest["protocol"]
-    years = spec["area_panel"]["academic_years"]
+    years = run.manifest["protocol"]["area_panel"]["academic_years"]
     gaps = run.table("area_gaps")
     assert years[0] == "2016/17" and "2019/20" not in years and len(years) == 6
     for keys, group in gaps.groupby(["outcome", "pool"]):
-        assert list(group["academic_year"]) == years, keys
+        assert group["academic_year"].tolist() == years, keys
         assert (group["period"] == "before").sum() == len(years) - 2
     for edition in EDITIONS:
-        for heading in ("Did attendance improve in the area?", "What was moving before the programme"):
-            numbers = table_rows(section(run.page(edition), heading))
-            assert {c[2] for c in numbers} == set(years), (edition, heading)
+        plotted = [t for t in tables(run.page(edition)) if "Academic year" in t and t.attrs["caption"].startswith("Numbers plotted")]
+        assert len(plotted) >= 2
+        for table in plotted:
+            for _, group in table.groupby([c for c in ("Outcome", "Pool") if c in table]):
+                assert set(years) - {"2021/22"} <= set(group["Academic year"]) <= set(years), table.attrs["caption"]
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
@@ -128,12 +127,15 @@ def test_the_smallest_effect_that_could_have_been_seen_is_that_of_the_table(run,
     share = impact["pupils_started"]["value"] * impact["months_of_support"]["value"] / impact["months_in_school_year"]["value"]
     for row in (every, matched):
         assert row.dilution == pytest.approx(share / row.enrolments) and row.pupil_detectable == pytest.approx(row.area_detectable / row.dilution)
-    said = (f"each supported pupil would have had to fall by {every.pupil_detectable:.0f} or {matched.pupil_detectable:.0f} points of their sessions")
-    for heading in ("In short", "The smallest effect that could have been seen"):
-        part = words(section(run.page(edition), heading))
-        assert said in part and f"{every.area_detectable:.1f} points (against all authorities) or {matched.area_detectable:.1f} points" in part
-    assert f"equivalent of {100 * every.dilution:.1f}% of" in words(section(run.page(edition), "In short"))
-    assert f"{impact['pupils_started']['value']:g} pupils [{impact['pupils_started']['standing']}]" in part
+    said = run.row("headline", key="how_sure").text
+    assert "smallest effect that this design could have seen" in said and "each supported pupil" in said
+    assert f"{number(every.pupil_detectable, 0)} or {number(matched.pupil_detectable, 0)} points" in said
+    assert f"{number(every.area_detectable, 1)} points (against all authorities) or {number(matched.area_detectable, 1)} points" in said
+    text = run.words(edition)
+    assert text.count(said) >= 2, "in the headline and in its own place"
+    standing = impact["pupils_started"]["standing"]
+    assert standing == "S2" and f"{impact['pupils_started']['value']:g} pupils [{standing}]" in text
+    assert f"{impact['months_of_support']['value']:g} months [{impact['months_of_support']['standing']}]" in text
 
 
 LATER_AREAS = ("371", "340", "355", "861")
@@ -168,12 +170,11 @@ def test_the_printed_numbers_follow_from_the_published_file(run, data):
     assert headline["greatest_need"] == pytest.approx(severe)
     assert headline["counterfactual"] == pytest.approx(others_after - others_before)
     assert headline["effect"] == pytest.approx(effect)
-    for edition in EDITIONS:
-        text = run.words(edition)
-        assert f"{enrolments:,} state-funded secondary enrolments" in text
-        assert f"They are {severe:.1f}% of enrolments in Middlesbrough in 2022/23, {others_severe:.1f}% in all authorities" in text
-        assert f"changed by {after - before:+.2f} points from 2021/22 to 2022/23; in all authorities by {others_after - others_before:+.2f} points" in text
-        assert f"in Middlesbrough was {abs(effect):.2f} points {'higher' if effect > 0 else 'lower'} than in all authorities" in text
+    said = {row.key: row.text for row in run.table("headline").itertuples()}
+    assert f"{enrolments:,} state-funded secondary enrolments" in said["who"]
+    assert f"{number(severe, 1)}% of enrolments" in said["greatest_need"] and f"{number(others_severe, 1)}% in all authorities" in said["greatest_need"]
+    assert f"{after - before:+.2f} points" in said["counterfactual"] and f"{others_after - others_before:+.2f} points" in said["counterfactual"]
+    assert f"{abs(effect):.2f} points {'higher' if effect > 0 else 'lower'} than in all authorities" in said["effect"]
 
 
 def test_areas_that_started_later_are_in_no_pool(run):

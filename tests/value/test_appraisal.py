@@ -16,21 +16,23 @@ from evaluation.value import (
     appraise,
     days_effect,
     draw_plane,
+    draw_shares,
     headline_plane,
     mark_breaking_even,
     net_benefit,
     pupil_cost,
+    referred_per_pupil,
     valuations,
 )
 from evaluation.value.terms import DAYS_SCALE
 
 
 
-def quantity(value: float, standing: str = "judgement") -> Quantity:
-    return Quantity(value=value, unit="GBP per day", source="this test", standing=standing)
+def quantity(value: float, standing: str = "judgement", low: float | None = None, high: float | None = None) -> Quantity:
+    return Quantity(value=value, unit="GBP per day", source="this test", standing=standing, low=low, high=high)
 
 
-VALUES = valuations(quantity(100.0), quantity(750.0, "S2"), quantity(0.5))
+VALUES = valuations(quantity(100.0), quantity(750.0, "S2"), quantity(0.5, low=0.0, high=1.0))
 
 
 def effect(days=2.0, error=0.5, df=12.0, level="referred") -> DaysEffect:
@@ -39,7 +41,7 @@ def effect(days=2.0, error=0.5, df=12.0, level="referred") -> DaysEffect:
 
 
 def cost(amount=900.0, error=45.0, denominator="referred") -> PupilCost:
-    return PupilCost(denominator, "public_sector", amount, error, "2022/23")
+    return PupilCost(denominator, "public_sector", amount, error, "2022/23", "planned", 1.0)
 
 
 def measured(found: pd.DataFrame, measure: str, scenario: str = "any") -> pd.Series:
@@ -57,10 +59,20 @@ def estimates(**changes) -> pd.DataFrame:
     return pd.DataFrame([row | changes])
 
 
+def levels() -> pd.DataFrame:
+    """Effects whose shares are 0.608 of the referred who started, and 0.134 of the eligible who were referred."""
+    rows = [("B", "referred", 1.0), ("B", "started", 1 / 0.608), ("A", "eligible", 1.2 * 0.134), ("A", "referred", 1.2)]
+    return pd.concat([
+        estimates(estimate_id=f"{estimand}_{level}_days", estimand=estimand, level=level, estimate=-2.0 * factor, std_error=0.5 * factor,
+                  conf_low=-3.1 * factor, conf_high=-0.9 * factor)
+        for estimand, level, factor in rows
+    ], ignore_index=True)
+
+
 def costs() -> pd.DataFrame:
     return pd.DataFrame([
         {"perspective": name, "breakdown": "total", "group": "all", "per_pupil_eligible": amount / 10, "per_pupil_referred": amount,
-         "per_pupil_started": amount * 1.5, "price_base": "2022/23"}
+         "per_pupil_started": amount * 1.5, "price_base": "2022/23", "basis": "planned"}
         for name, amount in (("funder", 800.0), ("public_sector", 900.0), ("society", 950.0))
     ])
 
@@ -173,11 +185,45 @@ def test_draws_with_fewer_days_are_told_apart_from_cheap_ones():
     assert set(plane.loc[~harmful, "quadrant"]) == {"more days, costs more"}
     saving = draw_plane(effect(days=0.2), cost(-50.0, 0.0), draws=5_000, seed=1)
     assert set(saving["quadrant"]) == {"more days, costs no more", "fewer days, costs no more"}
-    marked = mark_breaking_even(plane, VALUES)
+    marked = mark_breaking_even(plane, VALUES, seed=1)
     assert not marked.loc[harmful, "breaks_even"].any()
     assert (marked["breaks_even"] == (100 * plane["extra_days"] >= plane["extra_cost"])).all()
     assert (marked["breaks_even_earnings"].astype(bool) == (375 * plane["extra_days"] >= plane["extra_cost"])).all()
-    assert mark_breaking_even(plane, VALUES[:1])["breaks_even_earnings"].isna().all()
+    shares = marked["causal_share"]
+    assert (marked["breaks_even_uncertain_share"].astype(bool) == (750 * shares * plane["extra_days"] >= plane["extra_cost"])).all()
+    alone = mark_breaking_even(plane, VALUES[:1], seed=1)
+    assert alone[["breaks_even_earnings", "causal_share", "breaks_even_uncertain_share"]].isna().all(axis=None)
+
+
+def test_an_uncertain_share_is_drawn_evenly_over_its_range_apart_from_days_and_cost():
+    draws = 100_000
+    shares = draw_shares((0.2, 0.6), draws=draws, seed=4)
+    assert shares.min() >= 0.2 and shares.max() <= 0.6
+    assert [np.mean(shares < edge) for edge in (0.3, 0.4, 0.5)] == pytest.approx([0.25, 0.5, 0.75], abs=4 * 0.5 / np.sqrt(draws))
+    plane = draw_plane(effect(), cost(), draws=draws, seed=4)
+    for column in ("extra_days", "extra_cost"):
+        assert abs(np.corrcoef(shares, plane[column])[0, 1]) < 4 / np.sqrt(draws)
+
+
+def test_the_probability_with_an_uncertain_share_averages_over_shares():
+    found = appraise(effect(), cost(error=0.0), VALUES, draws=100_000, seed=2)
+    # The probability at each share, averaged over a fine grid from 0 to 1
+    grid = (np.arange(20_000) + 0.5) / 20_000
+    averaged = student.sf((900 / (750 * grid) - 2.0) / 0.5, 12).mean()
+    row = measured(found, "probability_breaking_even", "earnings, causal share uncertain")
+    assert row["value"] == pytest.approx(averaged, abs=0.006)
+    assert abs(row["value"] - measured(found, "probability_breaking_even", "earnings, causal share")["value"]) > 0.05
+    assert "anywhere from 0 to 1" in row["standing"]
+    only = found.loc[found["scenario"].eq("earnings, causal share uncertain"), "measure"]
+    assert set(only) == {"value_per_day", "probability_breaking_even"}
+
+
+def test_without_a_registered_range_no_share_is_drawn_and_an_impossible_range_is_refused():
+    assert [v.scenario for v in valuations(quantity(100.0), quantity(750.0), quantity(0.5, low=0.2))] == [
+        "base case", "earnings, causal share", "earnings, all causal"]
+    for low, high in ((0.6, 0.4), (-0.1, 1.0), (0.0, 1.1)):
+        with pytest.raises(ContractError, match="causal share from"):
+            valuations(quantity(100.0), quantity(750.0), quantity(0.5, low=low, high=high))
 
 
 def test_fewer_than_five_thousand_draws_are_refused():
@@ -212,7 +258,7 @@ def test_an_effect_without_degrees_of_freedom_carries_no_uncertainty():
 
 def test_the_table_holds_each_denominator_in_each_perspective_and_marks_the_headline():
     table = appraisal_table(
-        pd.concat([estimates(), estimates(estimate_id="B_started_days", level="started", estimate=-3.0)], ignore_index=True), costs(), VALUES,
+        levels(), costs(), VALUES,
         estimand_by_denominator={"referred": "B", "started": "B"}, outcome="absence_rate", relative_error=0.05, perspective="public_sector",
         denominator="referred", draws=5_000, seed=1,
     )
@@ -223,7 +269,8 @@ def test_the_table_holds_each_denominator_in_each_perspective_and_marks_the_head
     assert set(headline["perspective"]) == {"public_sector"} and set(headline["denominator"]) == {"referred"}
     per_day = table.loc[table["measure"].eq("cost_per_extra_day")].set_index(["perspective", "denominator"])["value"]
     assert per_day[("public_sector", "referred")] == pytest.approx(450)
-    assert per_day[("society", "started")] == pytest.approx(950 * 1.5 / 3)
+    assert per_day[("society", "started")] == pytest.approx(950 / 2)
+    assert set(table["cost_basis"]) == {"planned"}
     with pytest.raises(DataError, match="public_sector"):
         appraisal_table(estimates(), costs().iloc[[0]], VALUES, estimand_by_denominator={"referred": "B"}, outcome="absence_rate",
                         relative_error=0.05, perspective="public_sector", denominator="referred", draws=5_000, seed=1)
@@ -237,8 +284,40 @@ def test_the_headlines_draws_are_those_behind_its_probabilities():
     found = table.loc[table["headline"] & table["measure"].eq("probability_breaking_even")].set_index("scenario")["value"]
     assert found["base case"] == plane["breaks_even"].mean()
     assert found["earnings, causal share"] == plane["breaks_even_earnings"].mean()
+    assert found["earnings, causal share uncertain"] == plane["breaks_even_uncertain_share"].mean()
 
 
-def test_cost_per_pupil_takes_its_own_denominator_and_registered_error():
-    found = pupil_cost(costs(), denominator="started", perspective="funder", relative_error=0.05)
-    assert (found.amount, found.std_error) == pytest.approx((1200, 60))
+def test_cost_per_extra_day_is_the_same_over_every_level_of_one_estimand():
+    """The accounts' own cost per pupil who started (1.5 times that per pupil referred here) counts other pupils than the effect."""
+    spec = {"outcome": "absence_rate", "relative_error": 0.05, "perspective": "public_sector", "draws": 5_000, "seed": 1}
+    chosen = {"eligible": "A", "referred": "B", "started": "B"}
+    table = appraisal_table(levels(), costs(), VALUES, estimand_by_denominator=chosen, denominator="referred", **spec)
+    view = table.loc[table["perspective"].eq("public_sector")].pivot_table(index="denominator", columns="measure", values="value")
+    assert view["cost_per_extra_day"]["started"] == pytest.approx(view["cost_per_extra_day"]["referred"])
+    assert view["cost_per_pupil"].to_dict() == pytest.approx({"referred": 900, "started": 900 / 0.608, "eligible": 900 * 0.134})
+    offer = appraisal_table(levels(), costs(), VALUES, estimand_by_denominator={"referred": "A"}, denominator="referred", **spec)
+    offered = offer.loc[offer["perspective"].eq("public_sector") & offer["measure"].eq("cost_per_extra_day"), "value"].item()
+    assert view["cost_per_extra_day"]["eligible"] == pytest.approx(offered)
+    limits = table.loc[table["measure"].eq("cost_per_extra_day") & table["perspective"].eq("public_sector")].set_index("denominator")
+    assert limits.loc["started", ["conf_low", "conf_high"]].tolist() == pytest.approx(limits.loc["referred", ["conf_low", "conf_high"]].tolist())
+
+
+def test_the_share_behind_a_cost_is_the_one_by_which_the_effect_was_divided():
+    found = {level: referred_per_pupil(levels(), level=level, estimand=estimand, outcome="absence_rate")
+             for level, estimand in (("eligible", "A"), ("referred", "B"), ("started", "B"))}
+    assert found == pytest.approx({"eligible": 0.134, "referred": 1.0, "started": 1 / 0.608})
+
+
+def test_an_effect_that_is_no_division_of_the_effect_on_referred_has_no_share():
+    apart = pd.concat([estimates(), estimates(estimate_id="B_started_days", level="started", estimate=-3.0)], ignore_index=True)
+    with pytest.raises(ContractError, match="not the effect on pupils referred times a share") as refused:
+        referred_per_pupil(apart, level="started", estimand="B", outcome="absence_rate")
+    assert "B_started_days and B_referred_days" in refused.value.where
+    with pytest.raises(ContractError, match="found none"):
+        referred_per_pupil(levels().iloc[:3], level="eligible", estimand="A", outcome="absence_rate")
+
+
+def test_cost_per_pupil_is_that_per_pupil_referred_times_pupils_referred_with_its_registered_error():
+    found = pupil_cost(costs(), denominator="started", perspective="funder", relative_error=0.05, referred_per_pupil=1.6)
+    assert (found.amount, found.std_error) == pytest.approx((1280, 64))
+    assert (found.basis, found.referred_per_pupil) == ("planned", 1.6)

@@ -14,7 +14,7 @@ PAYERS = {
     "public_sector": ["Department", "school"],
     "society": ["Department", "delivery partner", "school", "family"],
 }
-PUPILS = {"eligible": 100, "eligible_referred": 18, "referred": 20, "started": 10}
+PUPILS = {"eligible": 100, "referred": 20, "started": 10}
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def costs() -> pd.DataFrame:
             ("C6", "Own funds", "overhead", "running", "delivery partner", "2023/24", 400.0, None, False),
         ],
         columns=["cost_id", "item", "category", "kind", "payer", "period", "amount", "vat", "credit"],
-    ).assign(price_year="2022/23")
+    ).assign(price_year="2022/23", basis="planned")
 
 
 def table(costs: pd.DataFrame, **changes) -> pd.DataFrame:
@@ -58,12 +58,38 @@ def test_breakdowns_by_payer_kind_and_category(costs):
             assert found[(perspective, breakdown)].sum() == pytest.approx(found[(perspective, "total", "all")])
 
 
+def test_vat_that_is_not_recorded_is_missing_and_never_nothing(costs):
+    found = table(costs)["of_which_vat"]
+    assert found[("funder", "category", "mentor pay")] == pytest.approx(1_600)
+    assert pd.isna(found[("funder", "category", "training")])
+    for silent in (costs.assign(vat=None), costs.drop(columns="vat")):
+        none = table(silent)
+        assert none["of_which_vat"].isna().all()
+        assert none.loc[("funder", "total", "all"), "amount"] == pytest.approx(8_800)
+
+
+def test_each_sum_says_whether_it_was_planned_or_spent(costs):
+    assert set(table(costs)["basis"]) == {"planned"}
+    found = table(costs.assign(basis=["outturn", *["planned"] * 5]))["basis"]
+    assert found[("funder", "category", "mentor pay")] == "outturn"
+    assert found[("funder", "category", "training")] == "planned"
+    assert found[("funder", "total", "all")] == found[("society", "kind", "running")] == "mixed"
+    assert set(table(costs.assign(basis="outturn"))["basis"]) == {"outturn"}
+
+
+def test_a_perspective_without_costs_has_no_basis(costs):
+    nothing = table(costs.assign(payer="family"), vat_counted_in=[]).loc[("funder", "total", "all")]
+    assert nothing["amount"] == 0 and pd.isna(nothing["basis"]) and pd.isna(nothing["of_which_vat"])
+
+
 def test_cost_per_pupil_is_the_whole_cost_over_all_pupils(costs):
-    total = table(costs).loc[("public_sector", "total", "all")]
-    # 18 of 100 eligible pupils were referred; two pupils were referred from outside the cohort
-    assert total["per_pupil_eligible"] == pytest.approx(545 * 0.18)
+    found = table(costs)
+    total = found.loc[("public_sector", "total", "all")]
+    assert total["per_pupil_eligible"] == pytest.approx(109)
     assert total["per_pupil_referred"] == pytest.approx(545)
     assert total["per_pupil_started"] == pytest.approx(1090)
+    for pupils in ("eligible", "referred", "started"):
+        assert (found[f"per_pupil_{pupils}"] * found[f"pupils_{pupils}"]).to_numpy() == pytest.approx(found["amount"].to_numpy())
     assert (total["pupils_eligible"], total["pupils_referred"], total["pupils_started"]) == (100, 20, 10)
 
 
@@ -85,6 +111,8 @@ def test_the_frame_given_is_not_changed(costs):
         ("currency", "EUR", "GBP only"),
         ("period", "2021/22", "not one of the study's"),
         ("price_year", None, "no price year"),
+        ("basis", None, "not one of planned, outturn"),
+        ("basis", "forecast", "not one of planned, outturn"),
     ],
 )
 def test_a_refusal_names_the_row_and_the_column(costs, column, value, words):
@@ -104,8 +132,9 @@ def test_negative_vat_needs_the_credit_flag_too(costs):
 
 
 def test_a_missing_column_is_named(costs):
-    with pytest.raises(ContractError, match="`price_year`"):
-        check_costs(costs.drop(columns="price_year"), study_periods=PERIODS)
+    for column in ("price_year", "basis"):
+        with pytest.raises(ContractError, match=f"`{column}`"):
+            check_costs(costs.drop(columns=column), study_periods=PERIODS)
 
 
 def test_an_unknown_payer_is_refused(costs):
@@ -142,5 +171,5 @@ def test_no_pupils_means_no_cost_per_pupil(costs):
 
 def test_pupils_are_counted_once_and_only_where_mentors_were():
     cohort = pd.DataFrame({"pupil_id": ["a", "a", "b", "c"], "mentor_school": [True, True, True, False], "eligible": True})
-    reach = pd.DataFrame({"level": ["programme", "area"], "eligible_referred": [1, 1], "referred": [7, 7], "started": [5, 5]})
-    assert pupil_counts(cohort, reach) == {"eligible": 2, "eligible_referred": 1, "referred": 7, "started": 5}
+    reach = pd.DataFrame({"level": ["programme", "area"], "referred": [7, 7], "started": [5, 5]})
+    assert pupil_counts(cohort, reach) == {"eligible": 2, "referred": 7, "started": 5}

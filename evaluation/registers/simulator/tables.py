@@ -11,7 +11,7 @@ from evaluation.registers.calendar import HALF_TERMS_A_YEAR
 from .people import LAST_FOR_YEAR_11, SEN, YEARS, Pupils, Schools
 
 COST_COLUMNS = ["item", "category", "kind", "payer", "area_code", "delivery_model", "period", "amount", "vat", "credit", "price_year",
-                "quantity", "unit", "source"]
+                "quantity", "unit", "basis", "source"]
 
 
 def school_identifiers(schools: Schools) -> list[str]:
@@ -99,7 +99,7 @@ def cost_table(section: SimulationSection, schools: Schools, terms: pd.DataFrame
                 "area_code": section.areas[place["area"]].code, "delivery_model": None, "period": place["period"],
                 "amount": round(total * share, 2), "vat": None, "credit": False, "price_year": design.price_year,
                 "quantity": None if hours is None else round(hours * share, 2), "unit": None if hours is None else "hours",
-                "source": design.unit_cost.source if hours is None else "planning assumption, not measured",
+                "basis": "planned", "source": design.unit_cost.source if hours is None else "planning assumption, not measured",
             })
     table = pd.DataFrame(rows, columns=COST_COLUMNS).astype({"vat": "float64"})
     table.insert(0, "cost_id", [f"K{position + 1:04d}" for position in range(len(table))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluation.reporting.area_text import OUTCOME_TITLES, POOL_NAMES, signed
+from evaluation.reporting.area_text import OUTCOME_TITLES, POOL_NAMES, in_words, signed
 from evaluation.reporting.palette import BODY_POINTS, CATEGORICAL, LINES, MARKERS, QUIET_COLOUR, TEXT_COLOUR, new_figure, style_axes
 
 if TYPE_CHECKING:
@@ -108,6 +108,16 @@ def trajectory_figure(gaps: pd.DataFrame, name: str, follow_up: str, began: str)
         ax.set_title(OUTCOME_TITLES[outcome], loc="left", pad=30 if place == 0 else 8)
         style_axes(ax)
     return figure
+
+
+def plotted_levels(gaps: pd.DataFrame) -> pd.DataFrame:
+    """Return the numbers that :func:`trajectory_figure` plots, in words: ``outcome, pool, academic_year, enrolments, treated_value, comparison_value``."""
+    return in_words(gaps[["outcome", "pool", "academic_year", "enrolments", "treated_value", "comparison_value"]])
+
+
+def plotted_gaps(gaps: pd.DataFrame) -> pd.DataFrame:
+    """Return the numbers that :func:`gap_figure` plots, in words: ``outcome, pool, academic_year, period, gap_from_base, placebo_low, placebo_high``."""
+    return in_words(gaps[["outcome", "pool", "academic_year", "period", "gap_from_base", "placebo_low", "placebo_high"]])
 
 
 def gap_figure(gaps: pd.DataFrame, name: str, follow_up: str, envelope_level: float) -> Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.reporting.palette import BODY_POINTS, CATEGORICAL, MARKERS, TEXT_COLOUR, new_figure, style_axes
+from evaluation.reporting.text import number_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,3 +73,22 @@ def dose_figure(dose: pd.DataFrame) -> Figure:
     ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False, fontsize=BODY_POINTS)
     style_axes(ax, grid="x")
     return figure
+
+
+def reach_alt(reach: pd.DataFrame) -> str:
+    """Describe the figure of reach from its own numbers."""
+    said = "; ".join(
+        f"{row['area_name']} {', '.join(number_text(int(row[column]), 0) for column, _ in STEPS)}" for _, row in reach.iterrows()
+    )
+    return f"Four bars for each area: pupils referred, whose parent or carer agreed, who started, who completed. In that order: {said}."
+
+
+def dose_alt(dose: pd.DataFrame) -> str:
+    """Describe the figure of meetings kept from its own numbers."""
+    said = []
+    for model, own in dose.groupby("delivery_model", sort=True):
+        said.append(f"{model} from {number_text(own['median_meetings_kept'].min(), 1)} to {number_text(own['median_meetings_kept'].max(), 1)}")
+    return (
+        "One line for each area and delivery model, from the lower to the upper quartile of meetings kept, with a marker at the median; models differ "
+        f"in marker and colour. Medians run, for {'; for '.join(said)}."
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.reporting.palette import BODY_POINTS, CATEGORICAL, LINES, MARKERS, QUIET_COLOUR, SEQUENTIAL, TEXT_COLOUR, new_figure, style_axes
+from evaluation.reporting.text import number_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +100,32 @@ def absence_bands_figure(bands: pd.DataFrame) -> Figure:
     ax.set_ylabel("% of pupils")
     ax.legend(loc="upper right", frameon=False, fontsize=BODY_POINTS)
     return _finish(figure, ax, "y")
+
+
+def mark_mix_alt(mix: pd.DataFrame) -> str:
+    """Describe the figure of absence by kind from its own numbers."""
+    said = "; ".join(
+        f"{label.lower().replace('(c2)', '(C2)')} from {number_text(mix[column].min(), 1)}% to {number_text(mix[column].max(), 1)}%" for column, label in KINDS
+    )
+    return f"A line for each kind of absence by half-term, as a share of possible sessions: {said}."
+
+
+def completeness_alt(areas: pd.DataFrame, floor: float) -> str:
+    """Describe the figure of completeness from its own numbers."""
+    poorest = areas.loc[areas["lowest"].idxmin()]
+    below = int((areas["lowest"] < floor).sum())
+    return (
+        f"Two markers for each area, for all half-terms and for the poorest. Over all half-terms areas lie between "
+        f"{number_text(areas['completeness'].min(), 1)}% and {number_text(areas['completeness'].max(), 1)}%; the poorest half-term of all is "
+        f"{number_text(poorest['lowest'], 1)}%, in {poorest['area_name']}. Areas with a half-term below {floor:g}%: {below}."
+    )
+
+
+def absence_bands_alt(bands: pd.DataFrame) -> str:
+    """Describe the figure of absence in the year from its own numbers."""
+    last = bands.loc[bands["academic_year"].eq(bands["academic_year"].iloc[-1])]
+    said = "; ".join(f"{row['band'].lower()}: {number_text(row['share'], 0)}%" for _, row in last.iterrows())
+    return f"Bars for bands of absence in the year, one bar a year. In {last['academic_year'].iloc[0]}, of all pupils: {said}."
 
 
 def _finish(figure: Figure, ax, grid: str) -> Figure:

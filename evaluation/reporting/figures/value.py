@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.reporting.palette import BODY_POINTS, DUO, LINES, QUIET_COLOUR, TEXT_COLOUR, new_figure, style_axes
-from evaluation.reporting.text import money_text
+from evaluation.reporting.text import money_text, number_text
 from evaluation.reporting.words import value_words
-from evaluation.value.wording import PUPILS, chance_in_words
+from evaluation.value.wording import PUPILS, chance_in_words, cost_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ def plane_figure(plane: pd.DataFrame, values_per_day: Mapping[str, float]) -> Fi
     return figure
 
 
-def cost_figure(costs: pd.DataFrame, *, denominator: str) -> Figure:
+def cost_figure(costs: pd.DataFrame, *, denominator: str, basis: str | None = None) -> Figure:
     """Draw how categories of cost add up to cost per pupil, largest first.
 
     Parameters
@@ -80,6 +80,8 @@ def cost_figure(costs: pd.DataFrame, *, denominator: str) -> Figure:
         Rows of table ``costs_by_perspective`` of one perspective with breakdown "category".
     denominator : str
         "eligible", "referred" or "started".
+    basis : str, optional
+        "planned", "outturn" or "mixed", said in the axis's label.
 
     Returns
     -------
@@ -105,7 +107,25 @@ def cost_figure(costs: pd.DataFrame, *, denominator: str) -> Figure:
     ax.invert_yaxis()
     ax.margins(x=0.16)
     ax.set_xlim(left=min(0.0, float(starts.min()), float(ends.min())))
-    ax.set_xlabel(f"Cost per {PUPILS[denominator]}")
+    ax.set_xlabel(f"{cost_words([basis]).capitalize()} per {PUPILS[denominator]}, in the accounts")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: money_text(value)))
     style_axes(ax, grid="x")
     return figure
+
+
+def plane_alt(plane: pd.DataFrame) -> str:
+    """Describe the cost-effectiveness plane from its own numbers."""
+    more = plane["quadrant"].str.startswith(SIDES[0][0]).mean()
+    return (
+        f"Scatter of extra cost over extra days per pupil. On average {number_text(plane['extra_days'].mean(), 1)} extra days cost "
+        f"{money_text(plane['extra_cost'].mean())}; {chance_in_words(more)} of draws have more days (circles), the others fewer (crosses). Lines from "
+        "the origin show each value of one extra day."
+    )
+
+
+def cost_alt(costs: pd.DataFrame, *, denominator: str) -> str:
+    """Describe the figure of costs by category from its own numbers."""
+    column = f"per_pupil_{denominator}"
+    rows = costs.sort_values([column, "group"], ascending=[False, True], kind="stable")
+    said = "; ".join(f"{row['group']} {money_text(row[column])}" for _, row in rows.iterrows())
+    return f"A bar for each category of cost, each starting where the one above ends, and the total at the foot: {said}; total {money_text(rows[column].sum())}."
