@@ -15,13 +15,14 @@ import nbformat
 
 from evaluation import errors
 from evaluation.errors import ContractError, DataError, StageError
+from evaluation.registers.dictionary import check_frame, load_table
 
 from .files import read_json, sha256_of, write_atomically, write_json
 from .fingerprint import dictionary_digest, differences
 from .kernel import KERNEL_LOG, NotebookJob
 from .kernel_progress import Progress
 from .notebook import heading_before, is_tagged, source_of
-from .stage import CONTEXT_FILE, CONTEXT_VARIABLE, RECEIPTS
+from .stage import CONTEXT_FILE, CONTEXT_VARIABLE, RECEIPTS, read_parquet
 from .store import STEP, StageResult, altered_files
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def execute_stage(study: Study, stage: Stage, results: dict[str, StageResult], c
         job.run(lambda progress: tick(progress, cells))
         _tidy_notebook(partial / EXECUTED, stage)
         (partial / KERNEL_LOG).unlink(missing_ok=True)
-        outputs = verify_stage(stage, partial)
+        outputs = verify_stage(stage, partial, study.root)
         _same_inputs(study, stage)
         _same_components(study, stage, results, components)
         step = {
@@ -84,7 +85,7 @@ def execute_stage(study: Study, stage: Stage, results: dict[str, StageResult], c
         raise _failure(stage, error, partial, cells, job) from error
 
 
-def verify_stage(stage: Stage, folder: Path) -> dict[str, dict[str, Any]]:
+def verify_stage(stage: Stage, folder: Path, root: Path) -> dict[str, dict[str, Any]]:
     """Hold a finished stage against what it declares; a digest and the size of each output is returned.
 
     Raises
@@ -112,6 +113,7 @@ def verify_stage(stage: Stage, folder: Path) -> dict[str, dict[str, Any]]:
         if sha256_of(path) != receipts[name]["sha256"]:
             raise ContractError(f"table `{name}` was changed after stage.write had checked it", where=f"stage `{stage.name}`",
                                 mend="write tables with stage.write alone")
+        check_frame(load_table(root, name), read_parquet(path))
     undeclared = sorted(p.name for p in (folder / "tables").iterdir() if p.stem not in stage.writes or p.suffix != ".parquet")
     if undeclared:
         raise ContractError(f"undeclared files among the tables: {', '.join(undeclared)}", where=f"stage `{stage.name}`",
@@ -180,6 +182,9 @@ def _failure(stage: Stage, error: Exception, partial: Path, cells: list, job: No
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    if job is not None and job.progress.total == 0:
+        cause = f"the kernel did not start: {type(error).__name__}: {_one_line(str(error))}. Mend: see that the temporary folder can be written"
+        return StageFailure(stage.name, "the start of the notebook", cause, 1, partial)
     index = job.progress.index if job is not None else 0
     injected = 1 if index else 0
     cell = cells[min(max(index - injected, 0), len(cells) - 1)]
@@ -188,7 +193,7 @@ def _failure(stage: Stage, error: Exception, partial: Path, cells: list, job: No
     code = 1
     if isinstance(error, PapermillExecutionError):
         cause = f"{at}: {error.ename}: {_one_line(error.evalue)}"
-        raised = getattr(errors, error.ename, None)
+        raised = getattr(errors, error.ename, None) if any("evaluation" in str(line) for line in error.traceback) else None
         code = raised.exit_code if isinstance(raised, type) and issubclass(raised, errors.EvaluationError) else 1
     elif isinstance(error, CellTimeoutError):
         limit = job.cell_timeout_seconds if job is not None else "?"

@@ -96,7 +96,7 @@ def stage_components(root: Path, kind: Kind, stage: Stage, source: StageSource, 
         "engine": ENGINE, "label": label, "effects": effects_run,
     }
     if stage.whole_protocol:
-        components["protocol"] = {k: v for k, v in values.items() if k != "execution"}
+        components["protocol"] = values
     return components
 
 

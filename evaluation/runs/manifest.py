@@ -20,7 +20,7 @@ KEY_VERSIONS = ("duckdb", "matplotlib", "nbconvert", "numpy", "pandas", "pandera
 
 
 def build_manifest(study: Study, outcomes: dict[str, StageOutcome], folder: Path, *, kind: str, started: datetime, command: str,
-                   report: dict[str, Any]) -> dict[str, Any]:
+                   report: dict[str, Any], commit: dict[str, Any]) -> dict[str, Any]:
     """The manifest as plain values: relative paths, no pupil data."""
     versions = distribution_versions()
     values = study.values
@@ -31,7 +31,7 @@ def build_manifest(study: Study, outcomes: dict[str, StageOutcome], folder: Path
         "started": f"{started:%Y-%m-%dT%H:%M:%SZ}", "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "command": command, "protocol": values, "protocol_digest": study.loaded.digest,
         "amendments": values["amendments"], "deviations": [],
-        **_commit(study.root),
+        **commit,
         "python": platform.python_version(), "versions": {n: versions[n] for n in KEY_VERSIONS if n in versions},
         "engine": ENGINE, "seed": values["execution"]["seed"],
         "inputs": _inputs(study),
@@ -84,7 +84,7 @@ def _rows(result: StageResult) -> list[dict[str, Any]]:
     return pq.read_table(result.table("headline")).to_pylist()
 
 
-def _commit(root: Path) -> dict[str, Any]:
+def commit_of(root: Path) -> dict[str, Any]:
     """The commit of the checkout and whether it has changes; both unknown where there is no git."""
     def git(*arguments: str) -> str | None:
         try:

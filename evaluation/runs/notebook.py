@@ -25,8 +25,9 @@ class StageSource:
 
     @property
     def code(self) -> dict[str, str]:
-        """Digest of each code cell by cell id, in order."""
-        return {c["id"]: _digest(source_of(c)) for c in self.cells if c["cell_type"] == "code"}
+        """Digest of each code cell, with its tags, by cell id, in order."""
+        return {c["id"]: _digest(json.dumps([source_of(c), sorted(c.get("metadata", {}).get("tags", []))]))
+                for c in self.cells if c["cell_type"] == "code"}
 
     @property
     def prose(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ from evaluation.errors import ContractError
 
 from .files import link_tree, write_atomically, write_json
 from .fingerprint import key_of
-from .manifest import build_manifest
+from .manifest import build_manifest, commit_of
 from .progress import Reporter
 from .root import shown
 from .stages import Stage
@@ -100,6 +100,7 @@ def run_study(study: Study, *, only: str | None = None, start: str | None = None
     events = _Events(folder)
     write_atomically(folder / "protocol.yaml", yaml.safe_dump(study.values, sort_keys=False, allow_unicode=True))
     events.note("run started", command=command, study=study.name)
+    commit = commit_of(study.root)
     outcomes: dict[str, StageOutcome] = {}
     ignoring = fresh
     try:
@@ -114,7 +115,7 @@ def run_study(study: Study, *, only: str | None = None, start: str | None = None
 
             report = write_reports(study, {n: o.result for n, o in outcomes.items()}, folder, started, reporter)
             events.note("reports written", files=sorted(report["files"]), reused=report["reused"])
-        manifest = build_manifest(study, outcomes, folder, kind=kind, started=started, command=command, report=report)
+        manifest = build_manifest(study, outcomes, folder, kind=kind, started=started, command=command, report=report, commit=commit)
         events.note("run finished", kind=kind)
         write_json(folder / RUN, manifest)
     except BaseException as error:
@@ -145,7 +146,7 @@ def _stage(study: Study, stage: Stage, results: dict[str, StageResult], folder: 
     if stored is not None:
         link_tree(stored.folder, folder / f"{stage.name}.partial")
         os.rename(folder / f"{stage.name}.partial", folder / stage.name)
-        study.store.note_latest(stored)
+        study.store.note_latest(stored, study.name)
         events.note("stage reused", stage=stage.name, key=key)
         reporter.stage_reused(stage.name)
         return StageOutcome(StageResult(folder / stage.name, stored.step), "nothing it depends on changed", True)
@@ -166,7 +167,10 @@ def _stage(study: Study, stage: Stage, results: dict[str, StageResult], folder: 
     except KeyboardInterrupt:
         events.note("stage interrupted", stage=stage.name)
         raise
-    study.store.save(result)
+    try:
+        study.store.save(result)
+    except OSError as error:
+        reporter.say(f"{stage.name} is done but could not be stored for the next run ({error.strerror or error})")
     events.note("stage done", stage=stage.name, key=key, seconds=result.step["seconds"])
     reporter.stage_done(stage.name, result.step["seconds"], why)
     return StageOutcome(result, why, False)

@@ -60,7 +60,7 @@ class OpenStage:
         table = load_table(self.root, name)
         if name in self.skipped:
             return empty_frame(table)
-        return typed_frame(table, _read_parquet(Path(self.sources[name])))
+        return typed_frame(table, read_parquet(Path(self.sources[name])))
 
     def write(self, name: str, frame: pd.DataFrame) -> None:
         """Check a table against its dictionary entry, sort it by its key and keep it.
@@ -140,7 +140,7 @@ def _write_parquet(table: Any, frame: pd.DataFrame, path: Path) -> None:
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="zstd")
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def read_parquet(path: Path) -> pd.DataFrame:
     """A stage table with types that keep missing whole numbers and missing truth values as they are."""
     import numpy as np
     import pandas as pd

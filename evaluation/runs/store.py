@@ -84,12 +84,12 @@ class Store:
                     raise
         self.note_latest(result)
 
-    def note_latest(self, result: StageResult) -> None:
+    def note_latest(self, result: StageResult, study: str | None = None) -> None:
         """Remember the newest result of a study's stage, so that the next run can say what changed."""
         step = result.step
         with contextlib.suppress(OSError):  # a hint for messages: a run does not fail for it
             self.latest.mkdir(parents=True, exist_ok=True)
-            write_json(self._latest_path(step["study"], step["stage"]), {"key": result.key, "seconds": step["seconds"], "components": step["components"]})
+            write_json(self._latest_path(study or step["study"], step["stage"]), {"key": result.key, "seconds": step["seconds"], "components": step["components"]})
 
     def _latest_path(self, study: str, stage: str) -> Path:
         return self.latest / f"{study}-{stage}.json"

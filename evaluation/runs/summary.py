@@ -27,10 +27,11 @@ def describe_run(folder: Path, manifest: dict[str, Any], root: Path | None = Non
 
 def describe_failure(failure: StageFailure) -> str:
     """A failed stage: which, under which heading, why, where the notebook as far as it got lies, how to go on."""
+    notebook = failure.kept / "executed.ipynb"
     return "\n".join([
         f"Stage `{failure.stage}` failed under \"{failure.heading}\".",
         f"Cause: {failure.cause}",
-        f"As far as it got: {shown(failure.kept / 'executed.ipynb')}",
+        f"As far as it got: {shown(notebook) if notebook.is_file() else 'no cell was run'}",
         "Stages before it are kept: mend the cause and give the same command again.",
     ])
 
@@ -46,7 +47,10 @@ def show_run(folder: Path) -> str:
     path = Path(folder) / RUN
     if not path.is_file():
         return _unfinished(Path(folder))
-    manifest = read_json(path)
+    try:
+        manifest = read_json(path)
+    except ValueError as error:
+        raise ContractError("run.json cannot be read", where=shown(path), mend="run the study again") from error
     lines = [f"{manifest['run_id']}  ({manifest['kind']}, data {manifest['data_label']}, protocol {manifest['protocol']['protocol_version']} {manifest['protocol_digest'][:8]})",
              f"{manifest['started']} to {manifest['finished']}; seed {manifest['seed']}; commit {(manifest['commit'] or 'unknown')[:10]}{' with changes' if manifest['dirty'] else ''}", ""]
     lines += [f"  {s['name']:<16} {'reused' if s['reused'] else 'ran   '} {s['seconds']:7.1f} s  {s['why']}" for s in manifest["stages"]]

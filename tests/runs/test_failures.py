@@ -189,3 +189,35 @@ def test_a_formative_run_leaves_out_the_stages_that_estimate_effects(project):
     assert list(result.outcomes) == ["first", "report"]
     with pytest.raises(ContractError, match="formative"):
         project.run(only="second")
+
+
+def test_a_table_that_went_round_the_check_is_a_failure(begun):
+    forged = ("import json\nfrom evaluation.runs.files import sha256_of\npath = stage.folder / \"tables\" / \"totals.parquet\"\n"
+              "above.to_parquet(path, index=False)\n"
+              "receipt = {\"totals\": {\"sha256\": sha256_of(path), \"rows\": 1, \"columns\": 3, \"sensitivity\": \"aggregate\"}}\n"
+              "(stage.folder / \"receipts.json\").write_text(json.dumps(receipt))")
+    begun.cells("second", second_write=forged)
+    failure = failure_of(begun)
+    assert failure.exit_code == 2 and "table `totals`" in failure.cause and "lacks" in failure.cause
+    check_kept(begun, failure)
+
+
+def test_files_beside_the_declared_outputs_are_a_failure(begun):
+    begun.cells("second", second_zz_more="above.to_csv(stage.folder / \"pupils.csv\")")
+    failure = failure_of(begun)
+    assert failure.exit_code == 2 and "undeclared files in the stage's folder: pupils.csv" in failure.cause
+
+
+def test_a_stage_that_alters_what_it_read_is_a_failure(begun):
+    begun.cells("second", second_zz_alter="with open(stage.sources[\"numbers\"], \"ab\") as handle:\n    handle.write(b\" \")")
+    failure = failure_of(begun)
+    assert failure.exit_code == 2 and "table first altered" in failure.cause
+
+
+def test_switches_of_the_environment_do_not_reach_the_kernel(begun, monkeypatch):
+    monkeypatch.setenv("PANDERA_VALIDATION_ENABLED", "False")
+    monkeypatch.setenv("PYTHONOPTIMIZE", "1")
+    monkeypatch.setenv("TZ", "America/New_York")
+    begun.cells("second", second_work=WORK + "import os\nfound = [os.environ.get(\"TZ\"), os.environ.get(\"PYTHONOPTIMIZE\"), "
+                                             "os.environ.get(\"PANDERA_VALIDATION_ENABLED\")]\nraise ValueError(str(found))")
+    assert "['UTC', None, None]" in failure_of(begun).cause

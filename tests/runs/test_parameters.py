@@ -28,6 +28,11 @@ from evaluation.runs.stage import open_stage
     ("first:", "first: &anchor", "anchors and aliases"),
     ("first:", "first: [", "not valid YAML"),
     ("study: tiny", "study: Tiny/..", "`study`"),
+    ("threshold: 5", "threshold: 010", "line 17: `second.threshold` is written '010', which YAML would read as another number"),
+    ("threshold: 5", "threshold: 1:10", "which YAML would read as another number"),
+    ("threshold: 5", "<<: {threshold: 5}", "merge keys"),
+    ("registered_on: 2026-01-05", "registered_on: 2026-02-31", "is no date"),
+    ("kind: tiny", "kind: [tiny]", "`kind` is ['tiny']"),
 ])
 def test_a_wrong_params_file_is_refused_by_line_and_key(project, old, new, said):
     project.replace(old, new)

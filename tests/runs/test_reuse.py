@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from evaluation.errors import ContractError
 from evaluation.runs import root as project_root
 from evaluation.runs.files import sha256_of
+from evaluation.runs.progress import Reporter
+from evaluation.runs.run import run_study
 from evaluation.runs.study import plan_study
 
 
@@ -141,3 +145,53 @@ def test_the_manifest_says_what_another_evaluator_needs(finished):
 def test_runs_in_one_second_get_folders_of_their_own(finished):
     finished.run(), finished.run()
     assert len({run.name for run in finished.runs()}) == 3
+
+
+def test_a_notebook_edited_while_the_study_runs_does_not_enter_the_store(finished):
+    study = finished.study()
+    finished.cells("second", second_work="numbers = stage.read(\"numbers\")\nabove = numbers.head(0)")
+    result = run_study(study, start="second", reporter=Reporter(finished.said, terminal=False))
+    executed = (result.folder / "second" / "executed.ipynb").read_text(encoding="utf-8")
+    assert "numbers.head(0)" not in executed, "what ran is what the key was made from"
+
+
+def test_what_a_notebook_could_import_from_its_folder_is_part_of_the_key(finished):
+    (finished.root / "notebooks" / "helper.py").write_text("VALUE = 1\n")
+    planned = plan_study(finished.study())
+    assert planned[0].action == "runs" and "notebooks/helper.py changed" in planned[0].why
+
+
+def test_a_tag_of_a_code_cell_is_part_of_the_key(finished):
+    path = finished.root / "notebooks" / "second.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook["cells"][-1]["metadata"]["tags"] = ["skip-execution"]
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    assert plan_study(finished.study())[1].action == "runs"
+
+
+def test_a_stored_result_under_a_foreign_key_is_not_used(finished):
+    store = finished.study().store
+    one, other = sorted(p for p in store.stages.iterdir())[:2]
+    shutil.rmtree(other)
+    shutil.copytree(one, other)
+    assert store.find(other.name) is None and store.find(one.name) is not None
+
+
+@pytest.mark.parametrize("content", ["{", "{}", "null", "[]"])
+def test_damaged_notes_in_the_store_heal(finished, content):
+    reports = finished.root / "reports" / ".store"
+    for path in (next(reports.glob("latest/*-second.json")), next(reports.glob("reports/*/checks.json"))):
+        path.unlink()
+        path.write_text(content, encoding="utf-8")
+    result = finished.run()
+    assert not result.manifest["report"]["reused"] and set(result.manifest["report"]["files"]) == {"report/summary.html", "report/technical.html"}
+    assert finished.run().manifest["report"]["reused"]
+
+
+def test_runs_at_the_same_time_do_not_fail_each_other(finished):
+    shutil.rmtree(finished.root / "reports")
+    command = [sys.executable, "-m", "tiny_study", "run"]
+    running = [subprocess.Popen(command, cwd=finished.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    assert len(finished.runs()) == 2 and all((run / "run.json").is_file() for run in finished.runs())

@@ -133,7 +133,8 @@ def results_text(runs: pd.DataFrame) -> str:
         "Percentage points of sessions attended. Error is estimate less truth. Held: intervals that hold the truth.", "",
         *_HEADER, *headline, "", "## Shown beside them", "",
         "No claim rests on these alone. Intervals between areas leave area shocks out, and matching on the baseline mean brings regression to the mean back "
-        "in. A design that leaves too many pupils without a match is refused on that seed, so that a row may count fewer seeds.", "", *_HEADER, *beside, "", "## How exact this is", "",
+        "in. A design that leaves too many pupils without a match is refused on that seed, so that a row may count fewer seeds.", "",
+        *_HEADER, *beside, "", "## How exact this is", "",
         f"A sound {level:.0%} interval holds the truth in {level * count:.0f} of {count} on average, with a standard deviation of {spread:.2f}: "
         f"{count} seeds can show that a method fails badly, and cannot tell {level:.0%} from, say, 90%. The standard error of a mean error is its SD "
         f"divided by the square root of {count}; it stands after ±. Rows of one seed share pupils, so their counts are not independent; "
@@ -182,7 +183,8 @@ def _seed_line(seed: int, rows: pd.DataFrame) -> str:
     cells = [str(seed)]
     for estimand in ("B", "A"):
         row = rows.loc[rows["estimand"] == estimand].iloc[0]
-        cells += [_number(row["estimate"]), f"{_number(row['conf_low'])} to {_number(row['conf_high'])}", _number(row["truth"]), "yes" if row["covered"] else "no"]
+        interval = f"{_number(row['conf_low'])} to {_number(row['conf_high'])}"
+        cells += [_number(row["estimate"]), interval, _number(row["truth"]), "yes" if row["covered"] else "no"]
     return "| " + " | ".join(cells) + " |"
 
 

@@ -101,7 +101,8 @@ def test_estimate_against_truth_stands_in_both_editions(run):
     points = run.table("truth_comparison").query("scale == @POINTS")
     assert len(shown) == len(points) >= 8
     printed = {tuple(cells) for cells in shown.iloc[:, 3:].to_numpy()}
-    wanted = {(*(number(value, 2) for value in (row.estimate, row.conf_low, row.conf_high, row.truth)), "Yes" if row.covered else "No") for row in points.itertuples()}
+    wanted = {(*(number(value, 2) for value in (row.estimate, row.conf_low, row.conf_high, row.truth)), "Yes" if row.covered else "No")
+              for row in points.itertuples()}
     assert printed == wanted
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROLE_LOOKS = {
-    "baseline": ("Baseline (its mean is the base)", 0), "eligibility window": ("Window in which pupils were chosen: no target", 2),
+    "baseline": ("Baseline (its sessions together are the base)", 0), "eligibility window": ("Window in which pupils were chosen: no target", 2),
     "left out": ("Left out", 4), "follow-up": ("Follow-up", 1),
 }  # fmt: skip
 LEVEL_WORDS = {"eligible": "all eligible", "referred": "referred", "started": "started"}
@@ -34,7 +34,7 @@ def event_study_figure(gaps: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Below zero, referred pupils are absent less, measured from the baseline's mean gap.
+        Below zero, referred pupils are absent less, measured from the gap over all baseline sessions.
     """
     rows = gaps.loc[gaps["estimate"].notna()].sort_values("event_time")
     figure = new_figure(height=4.6)
@@ -60,7 +60,7 @@ def event_study_alt(gaps: pd.DataFrame) -> str:
     baseline = gaps.loc[gaps["role"].eq("baseline") & gaps["estimate"].notna()]
     return (
         f"A point with an interval for each half-term. In the baseline the gaps run from {number_text(baseline['estimate'].min(), 1)} to "
-        f"{number_text(baseline['estimate'].max(), 1)} points around their mean; in the follow-up from {number_text(follow_up['estimate'].min(), 1)} to "
+        f"{number_text(baseline['estimate'].max(), 1)} points around the base; in the follow-up from {number_text(follow_up['estimate'].min(), 1)} to "
         f"{number_text(follow_up['estimate'].max(), 1)} points, where below zero means that referred pupils were absent less."
     )
 
