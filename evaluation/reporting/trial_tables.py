@@ -112,25 +112,3 @@ def _rank(methods: pd.Series) -> pd.Series:
 
 def _sentence_case(words: pd.Series) -> pd.Series:
     return words.str[:1].str.upper() + words.str[1:]
-
-
-def registered_checks(diagnostics: pd.DataFrame) -> pd.DataFrame:
-    """Return the registered checks: what must hold before an improvement is called secure, and whether it does.
-
-    Parameters
-    ----------
-    diagnostics : pandas.DataFrame
-        Table ``impact_diagnostics``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``check, passed``.
-    """
-    import pandas as pd
-
-    lines = []
-    for name, said in CHECK_WORDS.items():
-        row = diagnostics.loc[diagnostics["analysis"].eq("study") & diagnostics["item"].eq(f"check_{name}")]
-        lines += [(said, bool(value == 1.0)) for value in row["value"]]
-    return pd.DataFrame(lines, columns=["check", "passed"])
