@@ -69,9 +69,12 @@ def run(params: Params = None, data: Data = None, out: Out = None, only: Only = 
     """Run a study and write its reports."""
     from evaluation.runs.run import run_study
     from evaluation.runs.root import shown
+    from evaluation.runs.study import check_extracts
     from evaluation.runs.summary import describe_run
 
     study = _open(params, data, out)
+    if data is not None:
+        check_extracts(study)
     words = ["evaluation run", shown(study.loaded.path, study.root)]
     words += [f"--data {study.data.folder.name}"] if data is not None and study.data else []
     words += [f"--only {only}"] if only else []

@@ -15,6 +15,7 @@ from evaluation.errors import ContractError, DataError, StageError
 
 from .files import read_json, write_atomically, write_json
 from .notebook import is_tagged, read_source, source_of
+from .root import PACKAGE
 from .run import RUN, find_run, run_study
 from .stage import CONTEXT_FILE
 from .stages import KINDS, Kind, Stage, find_kind
@@ -168,7 +169,7 @@ def _run_context(root: Path, kind: Kind, stage: Stage, manifest: dict[str, Any],
     protocol = manifest["protocol"]
     data = _data_of(folder, manifest)
     return {
-        "root": str(root), "kind_module": kind.module, "kind": kind.name, "stage": stage.name, "mode": "interactive",
+        "root": str(root), "package": str(PACKAGE), "kind_module": kind.module, "kind": kind.name, "stage": stage.name, "mode": "interactive",
         "folder": str(place.resolve()), "tables": tables, "skipped": skipped,
         "data": str(data) if stage.raw and data else None,
         "truth": str(data / "truth" / "pupil_effects.parquet") if stage.truth and data and (data / "truth" / "pupil_effects.parquet").is_file() else None,

@@ -23,6 +23,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
 from .kernel_progress import Progress
+from .root import PACKAGE
 
 KERNEL = "python3"
 IPC_PATH_LIMIT = 90
@@ -130,7 +131,8 @@ def kernel_environment(private: Path) -> dict[str, str]:
     switches of the table checks, start-up files, time zone, hash seed."""
     kept = {name: value for name, value in os.environ.items()
             if name in KEPT_SWITCHES or not name.startswith(("PYTHON", "PANDERA_", "IPYTHON", "JUPYTER_", "MPL", "MATPLOTLIB"))}
-    return {**kept, **ONE_THREAD, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "TZ": "UTC", "IPYTHONDIR": str(private / "ipython")}
+    path = os.pathsep.join([str(PACKAGE.parent), *filter(None, [kept.get("PYTHONPATH")])])  # the kernel imports the package that was digested
+    return {**kept, **ONE_THREAD, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "TZ": "UTC", "IPYTHONDIR": str(private / "ipython")}
 
 
 class NotebookJob:

@@ -16,6 +16,7 @@ from evaluation.protocol.load import resolved, validate
 from evaluation.registers.dictionary import check_frame, empty_frame, load_table, typed_frame
 
 from .files import read_json, sha256_of, write_json
+from .root import PACKAGE
 from .stages import Kind, Stage, find_kind, model_of, section_model
 
 if TYPE_CHECKING:
@@ -180,6 +181,9 @@ def open_stage(name: str, variables: Mapping[str, Any], kind: str | None = None)
         from .interactive import default_context
 
         context = default_context(name, kind)
+    if Path(context["package"]) != PACKAGE:
+        raise ContractError("this kernel imports another `evaluation` than the command that started it", where=str(PACKAGE),
+                            mend="install this checkout into the environment: python -m pip install -e . -c constraints.txt")
     study_kind: Kind = find_kind(import_module(context["kind_module"]).KINDS, name, context["kind"])
     stage = study_kind.stage(name)
     if context["stage"] != name:

@@ -15,7 +15,7 @@ from evaluation.registers.dictionary import load_table
 from .data import DataFolder, open_folder, simulated_folder
 from .fingerprint import differences, key_of, stage_components
 from .notebook import StageSource, check_notebook
-from .root import find_root, shown
+from .root import PACKAGE, find_root, shown
 from .stages import KINDS, Kind, Stage, load_object, model_of
 from .store import StageResult, Store
 
@@ -93,7 +93,7 @@ class Study:
         tables = {t: str(results[self.kind.writer(t).name].table(t).resolve()) for t in stage.reads if t not in self.skipped_tables}
         truth = self.data.truth if self.data else None
         return {
-            "root": str(self.root), "kind_module": self.kind.module, "kind": self.kind.name, "stage": stage.name, "mode": mode,
+            "root": str(self.root), "package": str(PACKAGE), "kind_module": self.kind.module, "kind": self.kind.name, "stage": stage.name, "mode": mode,
             "folder": str(folder.resolve()), "tables": tables, "skipped": list(self.skipped_tables),
             "data": str(self.data.folder.resolve()) if stage.raw and self.data else None,
             "truth": str(truth.resolve()) if stage.truth and truth else None,

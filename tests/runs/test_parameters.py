@@ -162,3 +162,16 @@ def test_parameters_are_validated_in_the_kernel(finished, tmp_path, monkeypatch,
         open_stage("second", variables)
     assert said in str(caught.value) and "stage `second`" in str(caught.value)
     assert open_stage("second", {"threshold": 7}).parameters.threshold == 7
+
+
+def test_a_kernel_with_another_package_is_refused(finished, tmp_path, monkeypatch):
+    from evaluation.runs.stage import CONTEXT_VARIABLE
+    from evaluation.runs.study import stored_results
+
+    study = finished.study()
+    stage = study.kind.stage("second")
+    context = {**study.context(stage, stored_results(study, stage), tmp_path / "work", "full"), "package": "/elsewhere/evaluation"}
+    (tmp_path / "context.json").write_text(json.dumps(context), encoding="utf-8")
+    monkeypatch.setenv(CONTEXT_VARIABLE, str(tmp_path / "context.json"))
+    with pytest.raises(ContractError, match="another `evaluation` than the command"):
+        open_stage("second", {"threshold": 5})

@@ -139,7 +139,7 @@ def results_text(runs: pd.DataFrame) -> str:
         f"{count} seeds can show that a method fails badly, and cannot tell {level:.0%} from, say, 90%. The standard error of a mean error is its SD "
         f"divided by the square root of {count}; it stands after ±. Rows of one seed share pupils, so their counts are not independent; "
         "an effect on pupils who started, or an offer effect per pupil referred, is another row divided by a share. Where the mean standard error is above the "
-        "SD of the error, intervals are wider than they need be.", "",
+        f"SD of the error, intervals look wider than they need be; that SD is itself known to about {(2 * count - 2) ** -0.5:.0%} only.", "",
         "## By seed", "", "Effect on referred pupils (B) and of the offer on all eligible pupils (A), headline design, points.", "",
         "| Seed | B estimate | interval | truth | held | A estimate | interval | truth | held |",
         "|---:|---:|:---|---:|:---|---:|:---|---:|:---|",
