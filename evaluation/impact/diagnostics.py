@@ -19,8 +19,8 @@ LIMITATIONS = {
     "first": ("limitation_first_entry",
               "A pupil enters at the first half-term that meets the rule, so whoever enters later had been below the threshold in every half-term since the "
               "area opened, and those half-terms are part of the baseline. If mentors are sent to pupils whose absence is lasting, such a baseline looks "
-              "better than these pupils usually are, more so than among similar pupils, and the effect on referred pupils is understated. The first stack "
-              "of each area is free of this."),
+              "better than these pupils usually are, more so than among similar pupils, and the effect on referred pupils is understated. Pupils chosen "
+              "in an area's first half-term are free of this."),
     "risk_set": ("limitation_risk_set",
                  "A pupil enters at every half-term that meets the rule. Pupils referred before are then missing among the referred and not among "
                  "similar pupils, so that first entrants are compared with pupils of any order, and the effect on referred pupils is understated."),

@@ -223,7 +223,7 @@ def planning(appraisal: pd.DataFrame, costs: pd.DataFrame, perspective: str, rul
                 f"; at the effect measured here, {more_or_fewer(starts * days['value'], 0)} days attended in all over the half-terms measured "
                 f"({interval_text(starts * days['conf_low'], starts * days['conf_high'], days['conf_level'], 0)})"
             )
-        lines.append(f"- {PLACE_WORDS[place]} where {starts:,} pupils start would spend {money_text(cost)} at {cost_words([total['basis']])}, in {total['price_base']} prices{bought}.")
+        lines.append(f"- {PLACE_WORDS[place]} where {starts:,} pupils start would spend {money_text(cost)} at {cost_words([total['basis']])} ({money_text(cost / starts)} each), in {total['price_base']} prices{bought}.")
     return "\n".join(lines)
 
 

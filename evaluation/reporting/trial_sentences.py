@@ -50,13 +50,15 @@ def who(flow: pd.DataFrame, reach: pd.DataFrame, lead: Mapping[str, Any] | None 
     rows = []
     programme = one_row(reach, "delivery_reach", level="programme")
     if programme is not None:
-        offered = "" if is_missing(programme["eligible"]) else f"{_count(programme['eligible'])} eligible pupils in schools with mentors; "
+        offered = "" if is_missing(programme["eligible"]) else (
+            f"{_count(programme['eligible'])} pupils met the absence rule in schools with mentors in the half-terms studied. In all, "
+        )
         areas = int(reach["level"].eq("area").sum())
         places = f" and {areas} areas" if areas else ""
         share = "" if is_missing(programme["share_started"]) else f" ({number_text(100 * programme['share_started'], 0)}%)"
         rows.append(HeadlineRow(
             "who",
-            f"{offered}{_count(programme['referred'])} referred, of whom {_count(programme['started'])} started{share} and "
+            f"{offered}{_count(programme['referred'])} were referred, of whom {_count(programme['started'])} started{share} and "
             f"{_count(programme['completed'])} completed, in {_count(programme['schools'])} schools that referred{places}.",
             programme["referred"], unit="pupils", source_table="delivery_reach", source_key="programme",
         ))  # fmt: skip

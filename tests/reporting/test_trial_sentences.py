@@ -140,7 +140,7 @@ def test_break_even_days_stand_beside_the_days_measured():
 def test_planning_lines_multiply_pupils_and_days():
     table = appraisal({("any", "extra_days"): {"value": 2.0, "conf_low": -1.0, "conf_high": 5.0}}, denominator="started", headline=False)
     said = trial_money.planning(table, COSTS, "public_sector", Rules())
-    assert "A school where 10 pupils start would spend £14,004 at planned cost, in 2022/23 prices; at the effect measured here, 20 more days attended" in said
+    assert "A school where 10 pupils start would spend £14,004 at planned cost (£1,400 each), in 2022/23 prices; at the effect measured here, 20 more days attended" in said
     assert "95% interval \u2212350 to 1,750" in said
     both = pd.concat([table, appraisal({("any", "cost_per_pupil"): {"value": 1605.0}}, denominator="started", headline=False)])
     assert "would spend £16,050" in trial_money.planning(both, COSTS, "public_sector", Rules()), "cost and days stand over the same pupils"
@@ -174,7 +174,7 @@ def test_who_counts_the_last_step_at_which_pupils_go_on():
                           for level in ("programme", "area", "area")])  # fmt: skip
     said = text_of(trial_sentences.who(flow, reach))
     assert said["who"].endswith("in 20 schools that referred and 2 areas.")
-    assert "1,600 eligible" in said["who"] and "340 started (71%)" in said["who"]
+    assert "1,600 pupils met the absence rule" in said["who"] and "480 were referred" in said["who"] and "340 started (71%)" in said["who"]
     assert "420 of the pupils referred, in 19 schools" in said["who_analysed"] and "1,500 who met the same rule in 20 comp" in said["who_analysed"]
 
 
