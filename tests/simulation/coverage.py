@@ -1,7 +1,7 @@
 """How often intervals of the default study hold the truth: the study as registered, on seeds other than its own.
 
-From the root of the project, ``python -m tests.simulation.coverage`` runs every seed and writes ``RESULTS.md`` beside
-this file. Equal code gives equal bytes.
+From the root of the project, ``python -m tests.simulation.coverage`` runs every seed and writes its part of
+``RESULTS.md`` beside this file. Equal code gives equal bytes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ from evaluation.protocol.trial import TrialProtocol  # noqa: E402
 from evaluation.registers import take_in  # noqa: E402
 from evaluation.registers.simulator import simulate_extracts  # noqa: E402
 from evaluation.registers.simulator.people import HALF_TERMS  # noqa: E402
+from tests.results_page import write_part  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = ROOT / "params" / "attendance_mentors_trial.yaml"
 RESULTS = Path(__file__).with_name("RESULTS.md")
+PART = "coverage"
 TRUTH = Path("truth") / "pupil_effects.parquet"  # where the simulator leaves it
 
 SEEDS = tuple(range(1, 21))
@@ -123,24 +125,23 @@ def results_text(runs: pd.DataFrame) -> str:
     beside = [_summary_line(row) for row in summary.loc[~summary["headline"]].itertuples()]
     leading = runs.loc[runs["headline"] & runs["estimate_id"].isin(_by_seed(summary))]
     return "\n".join([
-        "# How often the intervals hold the truth", "",
+        "## How often the intervals hold the truth", "",
         f"The default study (`params/{PARAMS.name}`, protocol version {protocol.protocol_version}) on {count} seeds other than its own: "
         f"{seeds[0]} to {seeds[-1]}. For each seed the extracts are simulated, taken in, and carried through cohort, matching and estimation as the "
         "notebooks do, and each estimate is set beside the true effect on the same pupils over the same follow-up. Nothing here is a finding about mentoring.",
-        "", "Made by this command, from the root of the project; equal code gives equal bytes, and a test compares:", "",
-        "```bash", "python -m tests.simulation.coverage", "```", "", "## Layout", "", *_layout(protocol), "",
-        "## Headline estimates", "",
+        "", "Made by `python -m tests.simulation.coverage`; equal code gives equal bytes, and a test compares.", "", "### Layout", "", *_layout(protocol), "",
+        "### Headline estimates", "",
         "Percentage points of sessions attended. Error is estimate less truth. Held: intervals that hold the truth.", "",
-        *_HEADER, *headline, "", "## Shown beside them", "",
+        *_HEADER, *headline, "", "### Shown beside them", "",
         "No claim rests on these alone. Intervals between areas leave area shocks out, and matching on the baseline mean brings regression to the mean back "
         "in. A design that leaves too many pupils without a match is refused on that seed, so that a row may count fewer seeds.", "",
-        *_HEADER, *beside, "", "## How exact this is", "",
+        *_HEADER, *beside, "", "### How exact this is", "",
         f"A sound {level:.0%} interval holds the truth in {level * count:.0f} of {count} on average, with a standard deviation of {spread:.2f}: "
         f"{count} seeds can show that a method fails badly, and cannot tell {level:.0%} from, say, 90%. The standard error of a mean error is its SD "
         f"divided by the square root of {count}; it stands after ±. Rows of one seed share pupils, so their counts are not independent; "
         "an effect on pupils who started, or an offer effect per pupil referred, is another row divided by a share. Where the mean standard error is above the "
         f"SD of the error, intervals look wider than they need be; that SD is itself known to about {(2 * count - 2) ** -0.5:.0%} only.", "",
-        "## By seed", "", "Effect on referred pupils (B) and of the offer on all eligible pupils (A), headline design, points.", "",
+        "### By seed", "", "Effect on referred pupils (B) and of the offer on all eligible pupils (A), headline design, points.", "",
         "| Seed | B estimate | interval | truth | held | A estimate | interval | truth | held |",
         "|---:|---:|:---|---:|:---|---:|:---|---:|:---|",
         *[_seed_line(seed, leading.loc[leading["seed"] == seed]) for seed in seeds], "",
@@ -193,6 +194,11 @@ def _number(value: float) -> str:
     return f"{round(value, DECIMALS) + 0.0:.{DECIMALS}f}"
 
 
+def main() -> None:
+    """Run every seed and write this part of the page."""
+    write_part(RESULTS, PART, results_text(run_seeds()))
+
+
 if __name__ == "__main__":
-    RESULTS.write_text(results_text(run_seeds()), encoding="utf-8")
+    main()
     print(f"wrote {RESULTS.relative_to(ROOT).as_posix()}")
