@@ -47,7 +47,8 @@ def check(params: Params = None, data: Data = None, out: Out = None) -> None:
     from evaluation.runs.study import check_extracts
 
     study = _open(params, data, out, need_data=False)
-    check_extracts(study)
+    for note in check_extracts(study):
+        print(f"Note: {note}", file=sys.stderr)
     what = f", data ({study.data.label})" if study.data else ""
     print(f"{study.name}: parameters, {len(study.sources)} notebooks{what} are in order; protocol {study.loaded.digest[:8]}")
 
@@ -87,6 +88,20 @@ def run(params: Params = None, data: Data = None, out: Out = None, only: Only = 
 
 
 @app.command()
+def simulate(out: Annotated[Path, typer.Option("--out", help="Folder for the extracts; new, or one that this command wrote.")],
+             params: Annotated[Path | None, typer.Option("--params", help="Params file whose design is simulated; the simulated trial when not given.", show_default=False)] = None,
+             size: Annotated[str, typer.Option("--size", help="demo (the design as it is), trial (1,665 pupils referred) or national-sample (all phases, no mentors).")] = "demo",
+             seed: Annotated[int | None, typer.Option("--seed", min=0, help="Any whole number; the params file's when not given.", show_default=False)] = None,
+             faults: Annotated[bool, typer.Option("--faults", help="Plant known faults in a copy, beside the folder, with the list of what intake must find.")] = False) -> None:
+    """Write simulated extracts with a known truth."""
+    from evaluation.runs.simulated import describe_extracts, write_extracts
+
+    written = write_extracts(Path.cwd(), out, params=params, size=size, seed=seed, faults=faults,
+                             progress=lambda text: print(f"{text} ...", file=sys.stderr, flush=True), kinds=_kinds.get("kinds"))
+    print(describe_extracts(written))
+
+
+@app.command()
 def show(wanted: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder, name or the start of it; the newest when not given.", show_default=False)] = None,
          out: Out = None) -> None:
     """Show what a run did and found."""
@@ -113,6 +128,17 @@ def open_(stage: Annotated[str, typer.Argument(help="Stage whose notebook to ope
     print(f"Working copy: {shown(copy, root)}")
     if launch:
         launch_lab(copy)
+
+
+@app.command()
+def dictionary(out: Annotated[Path | None, typer.Option("--out", help="Folder to write into; reports/dictionary when not given.", show_default=False)] = None) -> None:
+    """Write the data dictionary as a page, a workbook, meta rows of open data and SQL."""
+    from evaluation.reporting.dictionary import write_dictionary
+    from evaluation.runs.root import find_root, shown
+
+    root = find_root(Path.cwd())
+    for path in write_dictionary(root, out if out is not None else root / "reports" / "dictionary"):
+        print(shown(path, root))
 
 
 def main(arguments: list[str] | None = None, kinds: "Mapping[str, Kind] | None" = None) -> None:

@@ -94,6 +94,7 @@ def _referral_lines(cohort: Cohort, schools: pd.DataFrame, referrals: pd.DataFra
     earlier = np.array([cohort.qualifies[r, :w].any() for r, w in zip(row, window, strict=True)], dtype=bool)
     own = cohort.frame.loc[cohort.frame["referred"]].set_index("pupil_id")
     reasons = [
+        ("not linked to any enrolment", row < 0),
         ("window before a baseline could be measured", window < rules.first_window_half_term),
         ("window too late for a full follow-up", window > rules.last_window_half_term),
         ("not on roll at a school of the study in the window", ~known),

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evaluation.errors import DataError
+from evaluation.errors import DataError, UnidentifiedError
+
+INTERCEPT = "intercept"
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,32 +20,85 @@ class Columns:
 
     Attributes
     ----------
-    outcome : ndarray, shape (n,)
+    outcome : ndarray, shape (n,), or None
+        None where only the design is wanted.
     terms : ndarray, shape (n, t)
     weights : ndarray, shape (n,)
         Positive, with mean 1 (nothing that is reported depends on their scale).
     clusters : ndarray of int, shape (n,)
         0 to G - 1, ascending.
     cluster_labels : sequence of length G
+    cluster_names : tuple of str
+        The cluster columns, the one with fewer clusters first.
+    crossed : ndarray of int, shape (n,), or None
+        Second clustering, 0 to H - 1 with H >= G; None where there is one.
+    crossed_labels : sequence of length H
     effects : tuple of ndarray of int, each of shape (n,)
         One array of level codes per absorbed column, most levels first.
     zero_weight_rows : int
         Rows left out because their weight is zero.
     """
 
-    outcome: np.ndarray
+    outcome: np.ndarray | None
     terms: np.ndarray
     weights: np.ndarray
     clusters: np.ndarray
     cluster_labels: Sequence
+    cluster_names: tuple[str, ...]
+    crossed: np.ndarray | None
+    crossed_labels: Sequence
     effects: tuple[np.ndarray, ...]
     zero_weight_rows: int
 
 
+def check_request(
+    outcome: str | None, terms: tuple[str, ...], absorb: tuple[str, ...], cluster: str | Sequence[str] | None
+) -> tuple[str, ...]:
+    """Refuse a request that names a column twice, or in two places where that makes no sense.
+
+    Returns
+    -------
+    tuple of str
+        The one or two cluster columns.
+
+    Raises
+    ------
+    DataError
+    """
+    groups = () if cluster is None else (cluster,) if isinstance(cluster, str) else tuple(cluster)
+    if not groups:
+        raise DataError("no cluster column is named", mend="name the column of groups whose rows share shocks, as a rule the school.")
+    if len(groups) > 2:
+        raise DataError(f"{len(groups)} cluster columns are named", where="cluster", mend="name one or two.")
+    for role, names in (("term", terms), ("absorbed column", absorb), ("cluster column", groups)):
+        refuse_repeated(role, names)
+    if outcome in terms:
+        raise DataError("the outcome is also a term", where=f"column {outcome!r}", mend="leave it out of the terms.")
+    if INTERCEPT in terms:
+        raise DataError(f"{INTERCEPT!r} is the name of the fitted constant", where="terms", mend="rename the column.")
+    return groups
+
+
+def refuse_repeated(role: str, names: Sequence[str]) -> None:
+    """Refuse names given more than once."""
+    repeated = sorted({str(name) for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"the {role} is named more than once", where=", ".join(repeated), mend="name each once.")
+
+
 def read_columns(
-    data: pd.DataFrame, outcome: str, terms: Sequence[str], weights: str | None, absorb: Sequence[str], cluster: str
+    data: pd.DataFrame,
+    outcome: str | None,
+    terms: Sequence[str],
+    weights: str | None,
+    absorb: Sequence[str],
+    clusters: Sequence[str],
+    *,
+    least: int = 2,
 ) -> Columns:
     """Read, check and sort the columns of one fit; the caller's frame is never changed.
+
+    Of two cluster columns the one with fewer clusters comes first and sorts the rows.
 
     Rows of weight zero are left out before anything else is read, so that a value missing there does no harm.
 
@@ -52,11 +107,14 @@ def read_columns(
     DataError
         A column is absent, repeated, not numeric, or holds missing or infinite values; a weight is negative;
         no row is left.
+    UnidentifiedError
+        There are fewer clusters than `least`.
     """
     if not isinstance(data, pd.DataFrame):
         raise DataError(f"the data are a {type(data).__name__}, not a table", mend="pass a pandas DataFrame.")
-    for name in (outcome, *terms, *absorb, cluster, *([] if weights is None else [weights])):
-        _check_present(data, name)
+    for name in (outcome, *terms, *absorb, *clusters, weights):
+        if name is not None:
+            _check_present(data, name)
     if not len(data):
         raise DataError("there are no rows to fit", mend="look at the step that selected the rows.")
     rows = np.arange(len(data))
@@ -68,16 +126,24 @@ def read_columns(
         if not len(rows):
             raise DataError("every weight is zero, so no row is left to fit", where=f"column {weights!r}",
                             mend="look at the step that made the weights.")  # fmt: skip
-    codes, labels = _codes(data, cluster, rows)
-    rows = rows[np.argsort(codes, kind="stable")]
+    groups = sorted(((name, *_codes(data, name, rows)) for name in clusters), key=lambda group: len(group[2]))
+    name, codes, labels = groups[0]
+    if len(labels) < least:
+        raise UnidentifiedError(f"all rows belong to one cluster ({labels[0]})", where=f"column {name!r}",
+                                mend="cluster by a column with at least two groups; few groups give few degrees of freedom.")  # fmt: skip
+    order = np.argsort(codes, kind="stable")
+    rows = rows[order]
     effects = [_codes(data, name, rows) for name in absorb]
     effects.sort(key=lambda pair: -len(pair[1]))
     return Columns(
-        outcome=_numbers(data, outcome, rows),
+        outcome=None if outcome is None else _numbers(data, outcome, rows),
         terms=np.column_stack([_numbers(data, name, rows) for name in terms]) if terms else np.empty((len(rows), 0)),
         weights=weight[rows] / weight[rows].mean(),
-        clusters=np.sort(codes),
+        clusters=codes[order],
         cluster_labels=labels,
+        cluster_names=tuple(group[0] for group in groups),
+        crossed=groups[1][1][order] if len(groups) > 1 else None,
+        crossed_labels=groups[-1][2],
         effects=tuple(pair[0] for pair in effects),
         zero_weight_rows=len(data) - len(rows),
     )

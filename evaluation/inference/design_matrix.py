@@ -23,8 +23,8 @@ MOST_CELLS = 250_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
-    """A solved problem, in coordinates in which the cross-product matrix is the identity.
+class Design:
+    """What a fit takes from everything but the outcome, in coordinates in which the cross-product matrix is the identity.
 
     With Z the columns left after the largest absorbed factor's group means, W the weights and Z'WZ = R'R, the
     orthonormal columns are Z R^-1; the absorbed factor's are its indicators divided by the root of the level's
@@ -32,26 +32,59 @@ class Solution:
 
     Attributes
     ----------
-    estimates : ndarray, shape (k,)
-        One per reported term.
-    residuals, weights : ndarray, shape (n,)
+    weights : ndarray, shape (n,)
     orthonormal : ndarray, shape (n, z)
         Z R^-1.
     combine : ndarray, shape (z, k)
-        Takes sums over orthonormal columns to reported terms: estimates = combine' (Z R^-1)' W y.
+        Takes sums over orthonormal columns to the k reported terms.
     clusters : ndarray of int, shape (n,)
         Ascending.
     levels : ndarray of int, shape (n,), or None
         Level of the largest absorbed factor.
+    parameters : int
+        Rank of the whole model, absorbed effects included.
     """
 
-    estimates: np.ndarray
-    residuals: np.ndarray
     weights: np.ndarray
     orthonormal: np.ndarray
     combine: np.ndarray
     clusters: np.ndarray
     levels: np.ndarray | None
+    parameters: int
+
+
+@dataclass(frozen=True, eq=False)
+class Solution(Design):
+    """A solved problem: its design, and what the outcome adds.
+
+    Attributes
+    ----------
+    estimates : ndarray, shape (k,)
+        One per reported term: combine' (Z R^-1)' W y.
+    residuals : ndarray, shape (n,)
+    """
+
+    estimates: np.ndarray
+    residuals: np.ndarray
+
+
+def factor(columns: Columns, names: Sequence[str]) -> Design:
+    """The design of a fit, without its outcome.
+
+    Parameters
+    ----------
+    columns : Columns
+    names : sequence of str
+        The terms' names, for messages.
+
+    Raises
+    ------
+    UnidentifiedError
+        A term does not vary, terms are collinear, or there are as many parameters as rows.
+    """
+    matrix, reported, parameters = _matrix(columns, names)
+    upper = np.linalg.qr(np.sqrt(columns.weights)[:, None] * matrix, mode="r")
+    return Design(**_coordinates(columns, matrix, upper, reported), parameters=parameters)
 
 
 def solve(columns: Columns, names: Sequence[str]) -> Solution:
@@ -66,36 +99,54 @@ def solve(columns: Columns, names: Sequence[str]) -> Solution:
     Raises
     ------
     UnidentifiedError
-        A term does not vary, terms are collinear, there are as many parameters as rows, or the fit is exact.
+        As :func:`factor`, or the fit is exact.
     """
     weights, root = columns.weights, np.sqrt(columns.weights)
-    levels = columns.effects[0] if columns.effects else None
-    groups = np.zeros(len(weights), dtype=int) if levels is None else levels
-    terms = _less_group_means(columns.terms, weights, groups)
-    outcome = columns.outcome if levels is None else _less_group_means(columns.outcome[:, None], weights, groups)[:, 0]
-    others = _other_effects(columns, weights, groups)
-    _check_identified(columns.terms, terms, others, root, names, bool(columns.effects))
-    if levels is None:
-        design = np.column_stack([columns.terms, np.ones(len(weights))])
-        reported = design.shape[1]
-    else:
-        design = np.column_stack([terms, others])
-        reported = terms.shape[1]
-    parameters = design.shape[1] + (0 if levels is None else int(levels.max()) + 1)
-    if len(weights) <= parameters:
-        raise UnidentifiedError(f"{len(weights):,} rows cannot carry {parameters:,} parameters",
-                                mend="use fewer terms or absorbed effects, or more rows.")  # fmt: skip
-    triangle = np.linalg.qr(root[:, None] * np.column_stack([design, outcome]), mode="r")
+    matrix, reported, parameters = _matrix(columns, names)
+    outcome = columns.outcome
+    if columns.effects:
+        outcome = _less_group_means(outcome[:, None], weights, columns.effects[0])[:, 0]
+    triangle = np.linalg.qr(root[:, None] * np.column_stack([matrix, outcome]), mode="r")
     upper, projected = triangle[:-1, :-1], triangle[:-1, -1]
     coefficients = np.linalg.solve(upper, projected)
-    residuals = outcome - design @ coefficients
+    residuals = outcome - matrix @ coefficients
     centred = columns.outcome - np.average(columns.outcome, weights=weights)
     exact = max(NEGLIGIBLE * np.linalg.norm(root * centred), ROUNDING * np.linalg.norm(root * columns.outcome))
     if np.linalg.norm(root * residuals) <= exact:
         raise UnidentifiedError("the terms and effects fit the outcome exactly, so nothing is left to judge uncertainty by",
                                 mend="check that the outcome is not constant and not made from the terms.")  # fmt: skip
+    return Solution(**_coordinates(columns, matrix, upper, reported), parameters=parameters,
+                    estimates=coefficients[:reported], residuals=residuals)  # fmt: skip
+
+
+def _matrix(columns: Columns, names: Sequence[str]) -> tuple[np.ndarray, int, int]:
+    """Columns left after the largest factor's group means, how many of them are reported, and the model's rank."""
+    weights = columns.weights
+    groups = columns.effects[0] if columns.effects else np.zeros(len(weights), dtype=int)
+    terms = _less_group_means(columns.terms, weights, groups)
+    others = _other_effects(columns, weights, groups)
+    _check_identified(columns.terms, terms, others, np.sqrt(weights), names, bool(columns.effects))
+    if columns.effects:
+        matrix, reported = np.column_stack([terms, others]), terms.shape[1]
+        parameters = matrix.shape[1] + int(groups.max()) + 1
+    else:
+        matrix = np.column_stack([columns.terms, np.ones(len(weights))])
+        reported = parameters = matrix.shape[1]
+    if len(weights) <= parameters:
+        raise UnidentifiedError(f"{len(weights):,} rows cannot carry {parameters:,} parameters",
+                                mend="use fewer terms or absorbed effects, or more rows.")  # fmt: skip
+    return matrix, reported, parameters
+
+
+def _coordinates(columns: Columns, matrix: np.ndarray, upper: np.ndarray, reported: int) -> dict:
     inverse = np.linalg.inv(upper)
-    return Solution(coefficients[:reported], residuals, weights, design @ inverse, inverse[:reported].T, columns.clusters, levels)
+    return {
+        "weights": columns.weights,
+        "orthonormal": matrix @ inverse,
+        "combine": inverse[:reported].T,
+        "clusters": columns.clusters,
+        "levels": columns.effects[0] if columns.effects else None,
+    }
 
 
 def _less_group_means(matrix: np.ndarray, weights: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -159,6 +159,17 @@ def _where(path: Path, lines: dict, location: tuple) -> str:
     return path.name
 
 
+def read_values(path: Path) -> dict[str, Any]:
+    """The values of a YAML file under the rules of params files, without holding them against a model.
+
+    Raises
+    ------
+    ParameterError
+        The file is absent, too large, or not strict YAML.
+    """
+    return _read_yaml(Path(path))[0]
+
+
 def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple, int]]:
     """A params file as plain values, and the line on which each key stands. Doubled keys and aliases are refused."""
     if not path.is_file():

@@ -30,7 +30,8 @@ class RegistersSection(Section):
     @model_validator(mode="after")
     def _known_tables(self) -> RegistersSection:
         """One tolerance for every extract table, so that none is forgotten."""
-        known = {"schools", "pupils", "marks", "calendar", "programmes", "referrals", "meetings", "costs"}
+        known = {"schools", "pupils", "marks", "calendar", "programmes", "referrals", "meetings", "costs", "absence_by_period", "barriers",
+                 "suspensions", "survey_items", "survey_scales", "deliveries"}
         if set(self.reject_tolerance) != known:
             raise ValueError(f"`reject_tolerance` needs exactly the tables {', '.join(sorted(known))}")
         if any(not 0 <= value <= 100 for value in self.reject_tolerance.values()):

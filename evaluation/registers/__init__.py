@@ -8,7 +8,9 @@ from typing import Any
 # Loaded when asked for: commands read the dictionary alone, without pandas.
 _PUBLIC = {
     "attendance_codes": "codes", "code_class": "codes", "default_calendar": "calendar", "half_terms": "calendar",
-    "load_table": "dictionary", "check_frame": "dictionary", "take_in": "intake", "TakenIn": "intake", "build_panel": "panel",
+    "load_table": "dictionary", "check_frame": "dictionary", "take_in": "intake", "TakenIn": "intake",
+    "code_mix": "mark_patterns", "weekday_pattern": "mark_patterns", "school_weeks": "mark_patterns", "reconciliation_summary": "reconciliation",
+    "working_days": "calendar", "bank_holidays": "calendar",
     "annual_absence": "quality", "annual_bands": "quality", "completeness_by_area": "quality", "mark_mix": "quality",
     "register_quality": "quality", "reject_summary": "quality", "simulate_extracts": "simulator",
 }

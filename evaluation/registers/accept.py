@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evaluation.errors import DataError
 
-from .extracts import Source, quoted
-from .panel import tally_marks
-from .rules import MARK_JOINS, Rule, column_rules, foreign_rules, mark_rules, table_rules
+from .adapter import DuckDB
+from .code_lists import NOT_YET, OUTDATED, UNKNOWN
+from .extracts import NOTHING, TEXT, Source, quoted
+from .layouts import Relabel, long_form
+from .mark_rules import PLACE_JOIN, code_mends, code_rules, place_marks, place_rules
+from .panel import suspects_query, tally_marks
+from .pseudonyms import hidden_sql
+from .rules import Rule, column_rules, foreign_rules, table_rules
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
 REJECT_COLUMNS = ("table", "file", "file_row", "column", "rule", "value", "mend")
-HASH_LENGTH = 12
+CODE_RULES = (UNKNOWN, NOT_YET, OUTDATED)
 CONTRADICTION = "contradictory rows with one key"
 
 
@@ -51,55 +55,81 @@ def accept(con: duckdb.DuckDBPyConnection, source: Source, tolerance: float) -> 
         More rows are rejected than tolerated; the commonest rule and the first row are named.
     """
     read = con.execute(f"SELECT count(*) FROM {source.relation}").fetchone()[0]
-    rejects, collapsed = _drop(con, source, column_rules(source) + foreign_rules(source) + table_rules(source.table.name))
+    rejects, collapsed = _drop(con, source, column_rules(source) + code_rules(source) + foreign_rules(source) + table_rules(source.table.name))
     result = _settle(source, read, rejects, collapsed, tolerance)
     con.execute(f"CREATE TEMP TABLE accepted_{source.table.name} AS {_typed_rows(source, without_dropped=bool(result.rejected or collapsed))}")
     return result
 
 
 def accept_marks(con: duckdb.DuckDBPyConnection, source: Source, tolerance: float) -> Accepted:
-    """As :func:`accept`, for marks: leaves view ``accepted_marks`` and the ``tallies`` of its rows.
+    """As :func:`accept`, for marks: leaves ``clean_tallies`` and ``split_tallies``, the sums of its accepted rows, and view ``accepted_marks``.
 
-    One scan tallies the marks; the tallies of pupils with no fault need no second look. Only marks of pupils whose
-    tallies show a fault are gone through row by row. The connection also holds ``mark_classes`` and ``days``.
+    One scan sums the marks; pupils whose sums show no fault need no second look. Only marks of pupils who may have a
+    faulty one, or who have several enrolments in a year, are gone through row by row. Their accepted rows are summed again,
+    by school, in ``split_tallies``; ``dual_sessions`` counts sessions marked D beside a mark of another school.
+    The connection also holds what ``load_codes``, ``load_grid`` and ``load_places`` made.
     """
-    con.execute(f"CREATE TEMP VIEW typed_marks AS {_typed_rows(source, without_dropped=False)}")
-    tally_marks(con, "typed_marks")
-    read = con.execute("SELECT CAST(sum(marks) AS BIGINT) FROM tallies").fetchone()[0]
-    con.execute(f"CREATE TEMP TABLE suspects AS {SUSPECTS}")
-    if not con.execute("SELECT count(*) FROM suspects").fetchone()[0]:
-        con.execute("CREATE TEMP VIEW accepted_marks AS SELECT * FROM typed_marks")
-        return _settle(source, read, _no_rejects(), 0, tolerance)
+    engine = DuckDB(con)
+    source, relabel = long_form(con, source)
+    named = source.physical["school_id"] != NOTHING
+    con.execute(f"CREATE OR REPLACE TEMP VIEW typed_marks AS {_typed_rows(source, without_dropped=False)}")
+    tally_marks(engine, "typed_marks", "tallies", by_school=named)
+    read = con.execute("SELECT CAST(coalesce(sum(marks), 0) AS BIGINT) FROM tallies").fetchone()[0]
+    blank = " OR school_id IS NULL" if named else ""
+    engine.define("odd_sessions", f"SELECT DISTINCT pupil_id FROM typed_marks WHERE session IS NULL OR session NOT IN ('AM', 'PM'){blank}")
+    engine.define("suspects", suspects_query("tallies"))
+    suspects = con.execute("SELECT count(*) FROM suspects").fetchone()[0]
+    clean = "SELECT * FROM tallies" + (" AS t WHERE NOT EXISTS (SELECT 1 FROM suspects AS s WHERE s.pupil_id = t.pupil_id) AND t.pupil_id IS NOT NULL" if suspects else "")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW clean_tallies AS {clean}")
     pupil = source.typed(source.table.column("pupil_id"))
-    con.execute(f"CREATE TEMP TABLE suspect_marks AS SELECT * FROM {source.relation} WHERE {pupil} IS NULL OR {pupil} IN (SELECT pupil_id FROM suspects)")
     few = replace(source, relation="suspect_marks")
-    rejects, collapsed = _drop(con, few, column_rules(few) + foreign_rules(few) + mark_rules())
-    result = _settle(source, read, rejects, collapsed, tolerance)
-    con.execute("CREATE TEMP TABLE dropped_marks AS SELECT file_row FROM dropped")
-    con.execute(f"CREATE TEMP VIEW accepted_marks AS {_typed_rows(source, without_dropped=True, dropped='dropped_marks')}")
-    tally_marks(con, "accepted_marks")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE suspect_marks AS SELECT * FROM {source.relation} WHERE "
+                + (f"{pupil} IS NULL OR {pupil} IN (SELECT pupil_id FROM suspects)" if suspects else "false"))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE typed_suspects AS {_typed_rows(few, without_dropped=False)}")
+    result = _go_through(con, few, read, tolerance, relabel) if suspects else _settle(source, read, _no_rejects(), 0, tolerance)
+    if not suspects:
+        con.execute("CREATE OR REPLACE TEMP TABLE kept_marks AS SELECT pupil_id, school_id, date, session, code FROM typed_marks LIMIT 0")
+        con.execute("CREATE OR REPLACE TEMP TABLE dual_marks AS SELECT pupil_id, school_id, date FROM kept_marks")
+    tally_marks(engine, "kept_marks", "split_tallies", by_school=True)
+    engine.define("dual_sessions", DUAL_SESSIONS)
+    con.execute("CREATE OR REPLACE TEMP VIEW accepted_marks AS SELECT pupil_id, school_id, date, session, code FROM typed_marks AS t "
+                + ("WHERE NOT EXISTS (SELECT 1 FROM suspects AS s WHERE s.pupil_id = t.pupil_id) AND t.pupil_id IS NOT NULL UNION ALL SELECT * FROM kept_marks" if suspects else ""))
     return result
 
 
-# Pupils (NULL among them) with a mark that breaks a rule: no school day, unknown or outdated code, wrong session, not enrolled
-# on that date, or a session that is there twice.
-SUSPECTS = """
-SELECT DISTINCT t.pupil_id FROM tallies AS t
-LEFT JOIN mark_classes AS c ON t.code = c.code
-LEFT JOIN accepted_pupils AS p ON t.pupil_id = p.pupil_id AND t.academic_year = p.academic_year
-WHERE t.half_term IS NULL OR p.pupil_id IS NULL OR t.sessions_named < t.marks OR t.first_date < p.enrolment_start OR t.last_date > p.enrolment_end
-   OR CASE WHEN t.from_change THEN c.class_from ELSE c.class_before END IS NULL
-UNION
-SELECT pupil_id FROM tallies WHERE half_term IS NOT NULL
-GROUP BY pupil_id, half_term HAVING bit_count(bit_or(ticks)) < sum(marks)
+def _go_through(con: duckdb.DuckDBPyConnection, few: Source, read: int, tolerance: float, relabel: Relabel | None) -> Accepted:
+    """Hold the marks of ``suspect_marks`` against every rule, one by one; leaves ``kept_marks`` and ``dual_marks``."""
+    place_marks(con, few)
+    given = few.typed(few.table.column("school_id"))
+    other = "* EXCLUDE (school_id)" if few.physical["school_id"] != NOTHING else "*"
+    con.execute(f"CREATE OR REPLACE TEMP VIEW placed_rows AS SELECT m.* EXCLUDE (given_school), coalesce(m.given_school, p.school_id) AS school_id "
+                f"FROM (SELECT {other}, {given} AS given_school FROM suspect_marks) AS m LEFT JOIN placed_marks AS p ON m.file_row = p.file_row")
+    placed = replace(few, relation="placed_rows", physical={**few.physical, "school_id": TEXT})
+    rejects, collapsed = _drop(con, placed, column_rules(few) + code_rules(few) + foreign_rules(few) + place_rules(), PLACE_JOIN)
+    result = _settle(few, read, rejects, collapsed, tolerance, relabel)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE kept_rows AS {_typed_rows(placed, without_dropped=True)}")
+    con.execute("CREATE OR REPLACE TEMP TABLE kept_marks AS SELECT pupil_id, school_id, date, session, code FROM kept_rows")
+    con.execute("CREATE OR REPLACE TEMP TABLE dual_marks AS SELECT pupil_id, school_id, date FROM (SELECT pupil_id, school_id, date, code, row_number() OVER "
+                "(PARTITION BY pupil_id, date, session ORDER BY CASE WHEN code = 'D' THEN 1 ELSE 0 END, school_id) AS number FROM kept_marks) AS n "
+                "WHERE code = 'D' AND number > 1")
+    return result
+
+
+# Sessions that are marked D at one school and have a mark of another: they are one session of the pupil.
+DUAL_SESSIONS = """
+SELECT m.pupil_id, g.half_term, count(*) AS sessions
+FROM dual_marks AS m JOIN days AS d ON m.date = d.date
+JOIN places AS p ON m.pupil_id = p.pupil_id AND m.school_id = p.school_id AND d.academic_year = p.academic_year
+JOIN grid AS g ON p.calendar = g.calendar AND d.segment = g.segment
+GROUP BY m.pupil_id, g.half_term
 """
 
 
-def _drop(con: duckdb.DuckDBPyConnection, source: Source, rules: list[Rule]) -> tuple[pd.DataFrame, int]:
+def _drop(con: duckdb.DuckDBPyConnection, source: Source, rules: list[Rule], join: str = "") -> tuple[pd.DataFrame, int]:
     """Leave the rows that are not accepted in table ``dropped``; the rejects with their reasons, and how many copies collapsed."""
     import pandas as pd
 
-    scope = _scope(source)
+    scope = f"{_scope(source)} {join}"
     broken = con.execute("SELECT " + ", ".join(f"count(*) FILTER (WHERE b{i})" for i in range(len(rules))) + " FROM (SELECT "
                          + ", ".join(f"{rule.broken} AS b{i}" for i, rule in enumerate(rules)) + f" FROM {scope})").fetchone()
     parts = [_list_rejects(con, source, scope, rule) for rule, count in zip(rules, broken, strict=True) if count]
@@ -111,12 +141,14 @@ def _drop(con: duckdb.DuckDBPyConnection, source: Source, rules: list[Rule]) -> 
         con.unregister("rejected_rows")
     contradictions, collapsed = _duplicates(con, source)
     parts += [contradictions] if len(contradictions) else []
+    parts += _overlaps(con, source) if source.table.name == "pupils" else []
     return pd.concat(parts, ignore_index=True) if parts else _no_rejects(), collapsed
 
 
-def _settle(source: Source, read: int, rejects: pd.DataFrame, collapsed: int, tolerance: float) -> Accepted:
+def _settle(source: Source, read: int, rejects: pd.DataFrame, collapsed: int, tolerance: float, relabel: Relabel | None = None) -> Accepted:
     """The account of a table's rows; refused when too many are rejected."""
     rejected = int(rejects["file_row"].nunique())
+    rejects = relabel(rejects) if relabel else rejects
     _tolerate(source, rejects, rejected, read, tolerance)
     return Accepted(source.table.name, source.path.name, read, read - rejected - collapsed, rejected, collapsed, rejects)
 
@@ -131,15 +163,15 @@ def _scope(source: Source) -> str:
     """FROM clause with each value as supplied (``given_<column>``) and in its declared type (``typed_<column>``)."""
     values = ", ".join(f"{source.raw(c)} AS {quoted('given_' + c.name)}, {source.typed(c)} AS {quoted('typed_' + c.name)}"
                        for c in source.table.columns)
-    joins = f" {MARK_JOINS}" if source.table.name == "marks" else ""
-    return f"(SELECT file_row, {values} FROM {source.relation}) AS rows_read{joins}"
+    return f"(SELECT file_row, {values} FROM {source.relation}) AS rows_read"
 
 
 def _list_rejects(con: duckdb.DuckDBPyConnection, source: Source, scope: str, rule: Rule) -> pd.DataFrame:
     """The rows that break one rule."""
-    value = f"substr(sha256({rule.value}), 1, {HASH_LENGTH})" if rule.sensitive else rule.value
-    frame = con.execute(f"SELECT file_row, {value} AS value FROM {scope} WHERE {rule.broken} ORDER BY file_row").df()
-    return _reject_frame(source, frame, rule.column, rule.name, rule.mend)
+    value = hidden_sql(con, rule.value) if rule.sensitive else rule.value
+    frame = con.execute(f"SELECT rows_read.file_row, {value} AS value FROM {scope} WHERE {rule.broken} ORDER BY 1").df()
+    rejects = _reject_frame(source, frame, rule.column, rule.name, rule.mend)
+    return rejects.assign(mend=code_mends(rule, rejects["value"])) if source.table.column(rule.column).code_list and rule.name in CODE_RULES else rejects
 
 
 def _reject_frame(source: Source, frame: pd.DataFrame, column: str, rule: str, mend: str) -> pd.DataFrame:
@@ -162,13 +194,40 @@ def _duplicates(con: duckdb.DuckDBPyConnection, source: Source) -> tuple[pd.Data
                 f"FROM ({kept}) WINDOW same AS (PARTITION BY {key}) QUALIFY copies > 1")
     con.execute("INSERT INTO dropped SELECT file_row FROM repeated WHERE contradictory OR number > 1")
     collapsed = con.execute("SELECT count(*) FROM repeated WHERE NOT contradictory AND number > 1").fetchone()[0]
-    value = " || '|' || ".join(f"CAST({quoted(f'k{i}')} AS VARCHAR)" for i in range(len(columns)))
+    value = "concat_ws('|', " + ", ".join(f"CAST({quoted(f'k{i}')} AS VARCHAR)" for i in range(len(columns))) + ")"
     if any(c.sensitivity != "aggregate" for c in columns):
-        value = f"substr(sha256({value}), 1, {HASH_LENGTH})"
+        value = hidden_sql(con, value)
     frame = con.execute(f"SELECT file_row, {value} AS value FROM repeated WHERE contradictory ORDER BY file_row").df()
     if frame.empty:
         return _no_rejects(), collapsed
     return _reject_frame(source, frame, "+".join(source.table.primary_key), CONTRADICTION, "keep the row that is right"), collapsed
+
+
+OVERLAPS = {"in two schools at once": ("school_id", "mine.school_id <> other.school_id", "correct the dates, or mark one enrolment `main` and the other `subsidiary`"),
+            "overlapping enrolments at one school": ("enrolment_start", "mine.school_id = other.school_id", "keep one of the enrolments, or correct the dates")}
+
+
+def _overlaps(con: duckdb.DuckDBPyConnection, source: Source) -> list[pd.DataFrame]:
+    """Add enrolments of one pupil and year whose days overlap, and are not a main and a subsidiary one, to ``dropped``."""
+    kept = f"({_typed_rows(source, without_dropped=True).replace('SELECT ', 'SELECT file_row, ', 1)})"
+    both = "coalesce(mine.enrolment_status, '') || coalesce(other.enrolment_status, '') IN ('mainsubsidiary', 'subsidiarymain')"
+    parts = []
+    for name, (column, which, mend) in OVERLAPS.items():
+        value = hidden_sql(con, "mine.pupil_id")
+        frame = con.execute(
+            f"SELECT DISTINCT mine.file_row, {value} AS value FROM {kept} AS mine JOIN {kept} AS other ON mine.pupil_id = other.pupil_id "
+            f"AND mine.academic_year = other.academic_year AND mine.file_row <> other.file_row WHERE {which} "
+            "AND mine.enrolment_start <= coalesce(other.enrolment_end, DATE '9999-12-31') AND other.enrolment_start <= coalesce(mine.enrolment_end, DATE '9999-12-31') "
+            f"AND NOT (mine.school_id <> other.school_id AND {both}) ORDER BY 1").df()
+        if len(frame):
+            parts.append(_reject_frame(source, frame, column, name, mend))
+    if parts:
+        import pandas as pd
+
+        con.register("overlapping_rows", pd.concat(parts)[["file_row"]].drop_duplicates())
+        con.execute("INSERT INTO dropped SELECT file_row FROM overlapping_rows")
+        con.unregister("overlapping_rows")
+    return parts
 
 
 def _no_rejects() -> pd.DataFrame:

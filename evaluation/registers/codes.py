@@ -18,6 +18,8 @@ CLASSES = (
 )
 PRESENT_CLASSES = ("attending", "approved_educational_activity")
 ABSENT_CLASSES = ("authorised_absence", "unauthorised_absence")
+# Codes that the panel counts on their own beside their class.
+OWN_COUNTS = {"C2": "part_time", "L": "late", "E": "suspended", "U": "late_after_close", "B": "off_site", "K": "off_site"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,17 @@ class AttendanceCode:
         return self.class_before if day < CODE_CHANGE else self.class_from
 
 
+@dataclass(frozen=True)
+class CodeGroup:
+    """Codes that every statistic treats alike; ``own_count`` is their value in ``OWN_COUNTS``, if any."""
+
+    codes: tuple[str, ...]
+    class_before: str | None
+    class_from: str | None
+    harmonised_class: str
+    own_count: str | None
+
+
 @lru_cache(maxsize=1)
 def attendance_codes() -> dict[str, AttendanceCode]:
     """Every code of the school attendance register, by code.
@@ -57,6 +70,15 @@ def attendance_codes() -> dict[str, AttendanceCode]:
         )
         for row in rows
     }
+
+
+@lru_cache(maxsize=1)
+def code_groups() -> tuple[CodeGroup, ...]:
+    """The codes in groups that share their classes on both sides of the change, the harmonised class and any count of their own."""
+    groups: dict[tuple, list[str]] = {}
+    for code in attendance_codes().values():
+        groups.setdefault((code.class_before, code.class_from, code.harmonised_class, OWN_COUNTS.get(code.code)), []).append(code.code)
+    return tuple(CodeGroup(tuple(codes), *key) for key, codes in groups.items())
 
 
 def code_class(code: str, day: date) -> str:
@@ -81,10 +103,30 @@ def code_class(code: str, day: date) -> str:
     """
     known = attendance_codes().get(code)
     if known is None:
-        raise DataError(f"`{code}` is no register code", where=f"mark of {day}", mend="use a code of the attendance register")
+        raise DataError(f"`{code}` is no register code", where=f"mark of {day}", mend=unknown_code_mend(code))
     found = known.class_on(day)
     if found is None:
         side = "from" if day >= CODE_CHANGE else "before"
         raise DataError(f"code `{code}` ({known.meaning}) was not in use {side} {CODE_CHANGE:%d %B %Y}",
-                        where=f"mark of {day}", mend=known.note or "use the code in force on that day")
+                        where=f"mark of {day}", mend=withdrawn_code_mend(code, day))
     return found
+
+
+def unknown_code_mend(code: str) -> str:
+    """What to do about a code that does not exist: the code that was probably meant, where one is near."""
+    known = attendance_codes()
+    bare = code.strip()
+    for near in (bare, bare.upper(), bare.upper().replace("O", "0").replace("I", "1")):
+        if near in known and near != code:
+            return f"did you mean `{near}`?"
+    if bare == "":
+        return "give `-` where no mark was recorded"
+    return "use a code of the attendance register"
+
+
+def withdrawn_code_mend(code: str, day: date) -> str:
+    """What to do about a code that was not in use on a day."""
+    note = attendance_codes()[code].note
+    if day >= CODE_CHANGE:
+        return {"J": "use `J1`", "H": "use `C`, or `G` if leave was not granted", "F": "use `C`, or `G` if leave was not granted", "Y": "use one of `Y1` to `Y7`"}.get(code, note)
+    return {"J1": "use `J`", "K": "use `B`", "C1": "use `C`", "C2": "use `C`", "Q": "use `Y`"}.get(code, "use `Y`" if code.startswith("Y") else note)

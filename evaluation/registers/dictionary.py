@@ -1,4 +1,4 @@
-"""The data dictionary: what every table holds, and the check that a frame keeps to it."""
+"""The check that a frame keeps to its entry of the data dictionary, by a pandera schema made from the entry."""
 
 from __future__ import annotations
 
@@ -6,136 +6,31 @@ import numbers as numbers_
 import re
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from evaluation.errors import ContractError
+
+from .code_lists import broken_codes, rules_of_codes
+from .entries import Column, Table, load_table, table_names
+from .wording import CONTROL_CHARACTERS, LONGEST_TEXT, rule_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["Column", "Fault", "Table", "check_frame", "empty_frame", "find_fault", "load_table", "pandera_schema", "table_names", "typed_frame"]
+
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-TYPES = ("string", "integer", "number", "boolean", "date")
-SENSITIVITIES = ("aggregate", "pseudonymous", "personal")
 
 
 @dataclass(frozen=True)
-class Column:
-    """One field of a table."""
+class Fault:
+    """The first value of a frame that breaks a rule, and how many do. ``row`` counts from 0, None where no row is named."""
 
-    name: str
-    type: str
-    title: str
-    description: str
-    required: bool
-    unique: bool
-    minimum: float | None
-    maximum: float | None
-    enum: tuple[Any, ...] | None
-    pattern: str | None
-    unit: str | None
-    sensitivity: str
-    synonyms: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """One entry of the data dictionary."""
-
-    name: str
-    title: str
-    description: str
-    row: str
-    stage: str | None
-    sensitivity: str
-    primary_key: tuple[str, ...]
-    foreign_keys: tuple[tuple[tuple[str, ...], str, tuple[str, ...]], ...]
-    columns: tuple[Column, ...]
-    minimum_rows: int
-    published_sha256: tuple[str, ...]
-    path: Path
-
-    def column(self, name: str) -> Column:
-        """The column called ``name``; KeyError if there is none."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise KeyError(name)
-
-
-def load_table(root: Path, name: str) -> Table:
-    """Read ``data_dictionary/<name>.yaml`` below ``root``.
-
-    Raises
-    ------
-    ContractError
-        The entry is absent or is not in the dictionary's form.
-    """
-    return _load_table(Path(root) / "data_dictionary" / f"{name}.yaml")
-
-
-@lru_cache(maxsize=None)
-def _load_table(path: Path) -> Table:
-    name = path.stem
-    if not path.is_file():
-        raise ContractError(f"the data dictionary has no table `{name}`", where=f"data_dictionary/{name}.yaml",
-                            mend="add the entry, or correct the table's name where it is declared")
-    where = f"data_dictionary/{path.name}"
-    try:
-        entry = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE_LOADER)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ContractError(f"not valid YAML: {' '.join(str(error).split()):.200}", where=where, mend="correct the file") from error
-    if not isinstance(entry, dict) or entry.get("name") != name or not entry.get("fields"):
-        raise ContractError("an entry needs `name` equal to its file's name, and `fields`", where=where,
-                            mend="write the entry in Table Schema form")
-    table_sensitivity = entry.get("x-sensitivity", "pseudonymous")
-    columns = tuple(_column(field, where, table_sensitivity) for field in entry["fields"])
-    names = [column.name for column in columns]
-    doubled = sorted({n for n in names if names.count(n) > 1})
-    key = tuple(_as_list(entry.get("primaryKey", [])))
-    unknown = [k for k in key if k not in names]
-    if doubled or unknown or table_sensitivity not in SENSITIVITIES:
-        raise ContractError(
-            f"fields named twice: {doubled}; key columns that are no fields: {unknown}; sensitivity `{table_sensitivity}`",
-            where=where, mend="name each field once, list the key among them, use a known sensitivity")
-    foreign = tuple(
-        (tuple(_as_list(f["fields"])), f["reference"]["resource"], tuple(_as_list(f["reference"]["fields"])))
-        for f in entry.get("foreignKeys", [])
-    )
-    return Table(
-        name=name, title=entry.get("title", name), description=" ".join(str(entry.get("description", "")).split()),
-        row=entry.get("x-row", ""), stage=entry.get("x-stage"), sensitivity=table_sensitivity, primary_key=key,
-        foreign_keys=foreign, columns=columns, minimum_rows=int(entry.get("x-minimum-rows", 0)),
-        published_sha256=tuple(entry.get("x-published-sha256", [])), path=path,
-    )
-
-
-_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def _as_list(value: Any) -> list:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _column(field: dict, where: str, table_sensitivity: str) -> Column:
-    if not isinstance(field, dict) or "name" not in field or field.get("type") not in TYPES:
-        raise ContractError(f"field {field!r:.80} needs a `name` and a `type` out of {', '.join(TYPES)}", where=where,
-                            mend="correct the field")
-    rules = field.get("constraints", {}) or {}
-    unknown = set(rules) - {"required", "minimum", "maximum", "enum", "pattern", "unique"}
-    if unknown:
-        raise ContractError(f"field `{field['name']}` has constraints that nothing checks: {sorted(unknown)}", where=where,
-                            mend="use required, unique, minimum, maximum, enum or pattern")
-    return Column(
-        name=str(field["name"]), type=field["type"], title=str(field.get("title", field["name"])),
-        description=" ".join(str(field.get("description", "")).split()), required=bool(rules.get("required", False)), unique=bool(rules.get("unique", False)),
-        minimum=rules.get("minimum"), maximum=rules.get("maximum"),
-        enum=tuple(rules["enum"]) if "enum" in rules else None, pattern=rules.get("pattern"), unit=field.get("x-unit"),
-        sensitivity=field.get("x-sensitivity", table_sensitivity), synonyms=tuple(field.get("x-synonyms", ())),
-    )
+    column: str
+    rule: str
+    row: int | None
+    value: Any
+    count: int
 
 
 def check_frame(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
@@ -161,7 +56,7 @@ def check_frame(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
         Names table, column, rule and the first row that breaks it.
     """
     names = [column.name for column in table.columns]
-    missing = [name for name in names if name not in frame.columns]
+    missing = [column.name for column in table.columns if column.name not in frame.columns and not column.optional]
     extra = [str(name) for name in frame.columns if name not in names]
     if missing or extra or frame.columns.has_duplicates:
         said = [f"lacks {', '.join(f'`{m}`' for m in missing)}"] if missing else []
@@ -180,7 +75,8 @@ def check_frame(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def typed_frame(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
-    """The entry's columns in their order with its types; values are not checked against constraints.
+    """The entry's columns in their order with its types, an optional column that is absent as missing throughout; values
+    are not checked against constraints.
 
     Raises
     ------
@@ -189,7 +85,8 @@ def typed_frame(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    typed = {column.name: _typed(table.name, column, frame[column.name]) for column in table.columns}
+    nothing = pd.Series([None] * len(frame), dtype=object)
+    typed = {c.name: _typed(table.name, c, frame[c.name] if c.name in frame.columns or not c.optional else nothing) for c in table.columns}
     return pd.DataFrame(typed, columns=[column.name for column in table.columns])
 
 
@@ -258,15 +155,28 @@ def _numbers(values: pd.Series) -> pd.Series:
 
 
 def _validate(table: Table, frame: pd.DataFrame) -> None:
-    """Hold values against the declared constraints with pandera; the first fault is named."""
-    import numpy as np
-    import pandas as pd
+    """Hold values against the declared constraints; the first fault is named."""
+    fault = find_fault(table, frame)
+    if fault is None:
+        return
+    row = "" if fault.row is None else f", row {fault.row}"
+    value = "" if table.sensitivity != "aggregate" or fault.value is None else f" (value {fault.value!r:.40})"
+    raise ContractError(
+        f"{fault.rule}: {rule_in_words(table, fault.column, fault.rule)}{value}; {fault.count} value(s) break a rule of this table",
+        where=f"table `{table.name}`, column `{fault.column}`{row}",
+        mend=f"correct what is written, or the rule in data_dictionary/{table.name}.yaml")
 
-    for column in table.columns:
-        if column.type == "number" and np.isinf(frame[column.name].to_numpy(dtype=float, na_value=np.nan)).any():
-            row = int(np.isinf(frame[column.name].to_numpy(dtype=float, na_value=np.nan)).argmax())
-            raise ContractError("an infinite value", where=f"table `{table.name}`, column `{column.name}`, row {row}",
-                                mend="write a missing value where a number does not exist")
+
+def find_fault(table: Table, frame: pd.DataFrame) -> Fault | None:
+    """The first fault of a typed frame, None if it keeps to its entry.
+
+    Parameters
+    ----------
+    table : Table
+    frame : DataFrame
+        As :func:`typed_frame` returns it.
+    """
+    import pandas as pd
     from pandera.config import ValidationDepth, config_context
     from pandera.errors import SchemaErrors
 
@@ -276,36 +186,50 @@ def _validate(table: Table, frame: pd.DataFrame) -> None:
     except SchemaErrors as error:
         cases: pd.DataFrame = error.failure_cases
         first = cases.iloc[0]
-        row = "" if pd.isna(first["index"]) else f", row {int(first['index'])}"
-        value = "" if table.sensitivity != "aggregate" else f" (value {first['failure_case']!r:.40})"
-        name = first["column"] if first["schema_context"] == "Column" else ", ".join(table.primary_key)
-        rule = {"not_nullable": "a value is required", "multiple_fields_uniqueness": "the key must be unique"}.get(
-            str(first["check"]), str(first["check"]))
-        raise ContractError(
-            f"{rule}{value}; {len(cases)} value(s) break a rule of this table",
-            where=f"table `{table.name}`, column `{name}`{row}",
-            mend=f"correct what is written, or the rule in data_dictionary/{table.name}.yaml") from error
+        check = str(first["check"])
+        rule = {"not_nullable": "missing", "multiple_fields_uniqueness": "repeated key", "field_uniqueness": "repeated value"}.get(check, check)
+        by_name = {r.name: r.column for r in table.rules} | {rule: column.name for column, rule in rules_of_codes(table)}
+        column = str(first["column"]) if first["schema_context"] == "Column" else by_name.get(rule, "+".join(table.primary_key))
+        row = None if pd.isna(first["index"]) else int(first["index"])
+        # pandera lists a row that breaks a rule between columns once for each of its columns.
+        of_column = cases["column"].where(cases["schema_context"] == "Column", "")
+        count = int((~pd.DataFrame({"column": of_column, "check": cases["check"].astype(str), "row": cases["index"]}).duplicated()).sum())
+        value = frame[column].iloc[row] if row is not None and column in frame.columns else first["failure_case"]
+        return Fault(column, rule, row, None if pd.isna(value) else value, count)
+    return None
 
 
 def pandera_schema(table: Table):
-    """The entry as a pandera schema for DataFrames (types are settled before it is applied)."""
+    """The entry as a pandera schema for DataFrames (types are settled before it is applied). The error of each check is
+    the name of the rule."""
     import pandera.pandas as pa
 
-    columns = {}
-    for column in table.columns:
-        checks = []
-        if column.minimum is not None:
-            checks.append(pa.Check.ge(column.minimum, error=f"at least {column.minimum} is declared"))
-        if column.maximum is not None:
-            checks.append(pa.Check.le(column.maximum, error=f"at most {column.maximum} is declared"))
-        if column.enum is not None:
-            checks.append(pa.Check.isin(list(column.enum), error=f"one of {list(column.enum)} is declared"))
-        if column.pattern is not None:
-            checks.append(pa.Check.str_matches(rf"(?:{column.pattern})\Z", error=f"the form {column.pattern} is declared"))
-        columns[column.name] = pa.Column(checks=checks, nullable=not column.required, unique=column.unique)
-    return pa.DataFrameSchema(columns, unique=list(table.primary_key) or None, report_duplicates="exclude_first")
+    columns = {c.name: pa.Column(checks=_checks(table, c), nullable=not c.required, unique=c.unique) for c in table.columns}
+    between = [pa.Check(lambda frame, rule=rule: ~rule.broken(frame), error=rule.name, ignore_na=False) for rule in table.rules]
+    between += [pa.Check(lambda frame, column=column, rule=rule: ~broken_codes(column, frame, rule), error=rule, ignore_na=False)
+                for column, rule in rules_of_codes(table)]
+    return pa.DataFrameSchema(columns, checks=between, unique=list(table.primary_key) or None, report_duplicates="exclude_first")
 
 
-def table_names(root: Path) -> list[str]:
-    """All tables that the dictionary holds, in order of name."""
-    return sorted(path.stem for path in (Path(root) / "data_dictionary").glob("*.yaml"))
+def _checks(table: Table, column: Column) -> list:
+    import numpy as np
+    import pandera.pandas as pa
+
+    checks = []
+    if column.type == "number":
+        checks.append(pa.Check(lambda values: ~np.isinf(values), error="not finite"))
+    if table.extract and column.type == "string":
+        checks += [pa.Check(lambda values: values.str.len() > 0, error="missing")] if column.required else []
+        checks += [pa.Check(lambda values: values.str.len() <= LONGEST_TEXT, error="too long"),
+                   pa.Check(lambda values: ~values.str.contains(CONTROL_CHARACTERS, regex=True), error="control character")]
+    if column.minimum is not None:
+        checks.append(pa.Check.ge(column.minimum, error="too low"))
+    if column.maximum is not None:
+        checks.append(pa.Check.le(column.maximum, error="too high"))
+    if column.enum is not None:
+        allowed = [*column.enum, ""] if table.extract and column.type == "string" else list(column.enum)
+        checks.append(pa.Check.isin(allowed, error="not in list"))
+    if column.pattern is not None:
+        form = re.compile(column.pattern, re.ASCII)
+        checks.append(pa.Check(lambda values: values.isin([v for v in values.unique() if form.fullmatch(v) or v == "" and table.extract]), error="form"))
+    return checks

@@ -2,37 +2,86 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.errors import DataError
 
-from .dictionary import Column, Table, load_table
+from .entries import Column, Table, table_names
+from .headers import Header, csv_header, match_header, near_match
+from .layouts import layout_table
+from .pseudonyms import KEY_MEND, UNREADABLE, has_key, load_key, read_key, replaced_sql, upn_sql
+from .wording import FORMS
 
 if TYPE_CHECKING:
     import duckdb
 
+__all__ = ["UNREADABLE", "Source", "find_file", "literal", "open_path", "open_source", "quoted", "refuse_misspelt", "superseded_files", "workspace"]
+
 SUFFIXES = (".parquet", ".csv")
 TEXT = "VARCHAR"
-NOTHING = "nothing"  # stands for the type of a Parquet column without a single value
+NOTHING = "nothing"  # stands for the type of a column that is absent, or of a Parquet column without a single value
 WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 REAL = ("FLOAT", "DOUBLE")
+DAYS = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
 DUCKDB_TYPE = {"string": TEXT, "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE"}
-CLOSE_ENOUGH = 0.6  # similarity from which a misspelt name is worth a hint
+NOT_SUPPLIED = "not supplied"
+SUPERSEDED = "superseded"  # folder of an extract that holds earlier deliveries
+SPILL = "spill"  # variable of the connection: the folder into which files that cannot be read in place are rewritten
+# Memory that DuckDB may hold; what does not fit goes to the workspace's folder.
+MEMORY_LIMIT = "2GB"
+
+
+@contextmanager
+def workspace(root: Path, memory: str = MEMORY_LIMIT) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection with a folder of its own, removed at the end, and with the user's pseudonym key.
+
+    A CSV file is rewritten there once as Parquet, raw identifiers already replaced, so that memory does not grow with
+    the file and no raw identifier reaches the disk.
+
+    Raises
+    ------
+    DataError
+        As :func:`~evaluation.registers.pseudonyms.read_key`.
+    """
+    import duckdb
+
+    key = read_key(root)
+    folder = Path(tempfile.mkdtemp(prefix="evaluation-"))
+    try:
+        with duckdb.connect(config={"temp_directory": str(folder / "overflow"), "memory_limit": memory}) as con:
+            if con.execute("SELECT current_setting('enable_progress_bar')").fetchone()[0]:  # off in a kernel, where it cannot be set
+                con.execute("SET enable_progress_bar = false")
+            con.execute(f"SET VARIABLE {SPILL} = {literal(folder)}")
+            load_key(con, key)
+            yield con
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file of an extract. Relation ``relation`` holds its columns as supplied and ``file_row``, counted from 1."""
+    """One file of an extract. Relation ``relation`` holds the declared columns that the file has, under their declared
+    names, and ``file_row``, counted from 1; ``physical`` gives the type of each declared column, ``replaced`` how raw
+    identifiers were replaced, ``notes`` what was read under another name."""
 
     table: Table
     path: Path
     relation: str
     physical: dict[str, str]
+    replaced: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def supplied(self) -> bool:
+        """Whether the extract has a file of this table."""
+        return self.path.name != NOT_SUPPLIED
 
     def raw(self, column: Column) -> str:
         """SQL of a value as supplied, NULL where nothing was supplied (a required text may also be empty: rule "missing")."""
@@ -42,7 +91,9 @@ class Source:
             return f"CAST(NULL AS {DUCKDB_TYPE[column.type]})"
         if kind == TEXT:
             return name if column.required and column.type == "string" else f"nullif({name}, '')"
-        return f"CASE WHEN isnan({name}) THEN NULL ELSE {name} END" if kind in REAL else name
+        # By a search in the text: DuckDB concludes from a Parquet file's statistics that no value is NaN, and then answers isnan(x)
+        # and even CAST(x AS VARCHAR) = 'nan' without a look at the values.
+        return f"CASE WHEN contains(CAST({name} AS VARCHAR), 'nan') THEN NULL ELSE {name} END" if kind in REAL else name
 
     def typed(self, column: Column) -> str:
         """SQL of a value in the declared type, NULL where it is missing or not of that type; nothing is rounded or guessed."""
@@ -51,14 +102,14 @@ class Source:
         if column.type == "string" or kind == NOTHING:
             return raw
         if kind == TEXT:
-            form = {"integer": r"-?[0-9]{1,18}", "number": r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?", "boolean": r"(?i:true|false)",
+            form = {"integer": r"-?[0-9]{1,18}", "number": r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?|-?(?i:inf|infinity)", "boolean": r"(?i:true|false)",
                     "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}"}[column.type]
             return f"CASE WHEN regexp_full_match({raw}, '{form}') THEN TRY_CAST({raw} AS {target}) END"
         if column.type == "integer" and kind in REAL:
-            return f"CASE WHEN {raw} = floor({raw}) THEN CAST({raw} AS BIGINT) END"
+            return f"CASE WHEN {raw} = floor({raw}) THEN TRY_CAST({raw} AS BIGINT) END"
         if column.type == "date" and kind.startswith("TIMESTAMP"):
-            return f"CASE WHEN {raw} = date_trunc('day', {raw}) THEN CAST({raw} AS DATE) END"
-        return f"CAST({raw} AS {target})" if kind != target else raw
+            return f"CASE WHEN {raw} = date_trunc('day', {raw}) THEN TRY_CAST({raw} AS DATE) END"
+        return f"TRY_CAST({raw} AS {target})" if kind != target else raw
 
     @property
     def as_declared(self) -> bool:
@@ -76,149 +127,199 @@ def literal(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
-def find_file(folder: Path, name: str) -> Path:
-    """The file of a table: ``<table>.parquet`` or ``<table>.csv``.
+def find_file(folder: Path, name: str, optional: bool = False) -> Path | None:
+    """The file of a table: ``<table>.parquet`` or ``<table>.csv``; None if the table is optional and absent.
 
     Raises
     ------
     DataError
-        The folder or the file is absent, empty, or there twice.
+        The folder or the file is absent, empty, there twice, or a symbolic link.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError("there is no such data folder", where=str(folder), mend="give the folder that holds the extract")
-    found = [folder / f"{name}{suffix}" for suffix in SUFFIXES if (folder / f"{name}{suffix}").is_file()]
+    found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file() or path.is_symlink()]
     if len(found) > 1:
         raise DataError(f"table `{name}` is there twice: {' and '.join(p.name for p in found)}", where=folder.name, mend="keep one of them")
     if not found:
-        near = near_match(name, [p.stem for p in folder.iterdir() if p.is_file()])
+        near = near_match(name, [p.stem for p in folder.iterdir() if p.is_file() and p.suffix in SUFFIXES])
+        if optional:
+            return None
         hint = f" (there is `{near}`: did you mean `{name}`?)" if near else ""
         raise DataError(f"the data folder lacks table `{name}`{hint}", where=f"{folder.name}/{name}.parquet or .csv",
                         mend=f"supply the file, with the columns of data_dictionary/{name}.yaml")
+    if found[0].is_symlink():
+        raise DataError("a symbolic link", where=f"{folder.name}/{found[0].name}", mend="put the file itself into the folder")
     if found[0].stat().st_size == 0:
         raise DataError("the file is empty", where=found[0].name, mend="export it again")
     return found[0]
 
 
-def near_match(name: str, known: list[str]) -> str | None:
-    """The known name nearest to a misspelt one, None if none is near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=CLOSE_ENOUGH)
-    return near[0] if near else None
+def superseded_files(folder: Path, tables: Iterable[str]) -> tuple[str, ...]:
+    """Files of earlier deliveries, as paths inside the extract folder: ``superseded/<table>.<version>.parquet`` or ``.csv``.
+
+    Raises
+    ------
+    DataError
+        The folder or one of them is a symbolic link, or a file's name is not of this form.
+    """
+    beside = Path(folder) / SUPERSEDED
+    if beside.is_symlink() or any(path.is_symlink() for path in (beside.iterdir() if beside.is_dir() else ())):
+        raise DataError("a symbolic link", where=f"{Path(folder).name}/{SUPERSEDED}", mend="put the files themselves into the folder")
+    found = sorted(path.name for path in beside.iterdir()) if beside.is_dir() else []
+    for name in found:
+        table, _, rest = name.partition(".")
+        if table not in tables or not re.fullmatch(r"[1-9][0-9]*\.(parquet|csv)", rest):
+            raise DataError(f"`{name:.60}` is not called <table>.<version>.parquet or .csv", where=f"{Path(folder).name}/{SUPERSEDED}",
+                            mend="give it the name of its table and the version of its delivery, or move it out of the folder")
+    return tuple(f"{SUPERSEDED}/{name}" for name in found)
 
 
 def open_source(con: duckdb.DuckDBPyConnection, folder: Path, table: Table) -> Source:
     """Open the file of a table as a relation, and refuse it if its columns or types are not the dictionary's.
 
-    A CSV file is read as text into the connection; a Parquet file stays where it is.
+    A Parquet file is read where it stands; a CSV file is rewritten as Parquet in the connection's :func:`workspace`.
+    An optional table that is absent is a relation of no rows.
 
     Raises
     ------
     DataError
         Names the file, the column, the rule and how to mend it.
     """
+    path = find_file(folder, table.name, optional=table.optional)
+    relation = f"read_{table.name}"
+    if path is None:
+        refuse_misspelt(folder, table)
+        con.execute(f"CREATE OR REPLACE TEMP VIEW {relation} AS SELECT CAST(NULL AS BIGINT) AS file_row WHERE false")
+        return Source(table, Path(folder) / NOT_SUPPLIED, relation, dict.fromkeys((c.name for c in table.columns), NOTHING))
+    return open_path(con, path, table, relation)
+
+
+def open_path(con: duckdb.DuckDBPyConnection, path: Path, table: Table, relation: str) -> Source:
+    """As :func:`open_source`, for a file of any name, as relation ``relation``."""
     import duckdb
 
-    path = find_file(folder, table.name)
-    relation = f"read_{table.name}"
     try:
-        if path.suffix == ".csv":
-            header = _csv_header(path)
-            _check_columns(table, path, header)
-            columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
-            con.execute(f"CREATE TEMP TABLE {relation} AS SELECT *, row_number() OVER () AS file_row FROM read_csv({literal(path)}, "
-                        f"columns = {{{columns}}}, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"')")
-            physical = dict.fromkeys(header, TEXT)
-        else:
-            described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
-            physical = {row[0]: row[1] for row in described}
-            _check_columns(table, path, list(physical))
-            for column in table.columns:
-                if not _fits(physical[column.name], column.type) and not con.execute(
-                        f"SELECT count({quoted(column.name)}) FROM read_parquet({literal(path)})").fetchone()[0]:
-                    physical[column.name] = NOTHING
-            con.execute(f"CREATE TEMP VIEW {relation} AS SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS file_row "
-                        f"FROM read_parquet({literal(path)}, file_row_number = true)")
+        given = _parquet_types(con, path) if path.suffix == ".parquet" else dict.fromkeys(names := csv_header(path), TEXT)
+        names = list(given) if path.suffix == ".parquet" else names
+        table = layout_table(table, names)
+        header = match_header(table, path, names)
+        source = _open(con, table, path, relation, header, given)
     except duckdb.Error as error:
-        said = str(error).splitlines()[0]
-        raise DataError(f"the file cannot be read: {said:.200}", where=path.name,
+        raise DataError(f"the file cannot be read: {_plain_cause(error)}", where=path.name,
                         mend="export it again as UTF-8 CSV with a header, or as Parquet") from error
-    source = Source(table, path, relation, physical)
     _check_types(con, source)
+    _refuse_raw(con, source)
     return source
 
 
-def check_files(folder: Path, root: Path, tables: Iterable[str]) -> None:
-    """Hold the columns and types of an extract's files against the dictionary, without looking at its rows' rules.
-
-    Raises
-    ------
-    DataError
-        As :func:`open_source`.
-    """
-    import duckdb
-
-    with duckdb.connect() as con:
-        for name in tables:
-            open_source(con, folder, load_table(root, name))
+def refuse_misspelt(folder: Path, table: Table) -> None:
+    """A file whose name is near to that of an absent optional table is more likely misspelt than meant to be left out."""
+    declared = table_names(table.path.parents[1])
+    strange = [p.stem for p in Path(folder).iterdir() if p.suffix in SUFFIXES and p.stem not in declared]
+    near = near_match(table.name, strange)
+    if near:
+        raise DataError(f"the data folder lacks table `{table.name}` (there is `{near}`: did you mean `{table.name}`?)", where=f"{Path(folder).name}/{near}",
+                        mend=f"call the file `{table.name}`, or move it out of the folder")
 
 
-def _csv_header(path: Path) -> list[str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            header = next(csv.reader(stream), [])
-    except UnicodeDecodeError as error:
-        raise DataError("the file is not UTF-8 text", where=path.name, mend="save it as UTF-8") from error
-    if not any(header):
-        raise DataError("the file has no header", where=f"{path.name}, row 1", mend="export it again with column names")
-    return header
+def _open(con: duckdb.DuckDBPyConnection, table: Table, path: Path, relation: str, header: Header, given: dict[str, str]) -> Source:
+    """Make the relation of a file whose header is matched."""
+    if set(header.replaced.values()) - {"month"} and not has_key(con):
+        name = next(c for c, how in header.replaced.items() if how != "month")
+        raise DataError(f"column `{header.names[name]}` holds raw identifiers, and there is no key to replace them", where=path.name, mend=KEY_MEND)
+    physical = {c.name: given[header.names[c.name]] if c.name in header.names else NOTHING for c in table.columns}
+    values = ["file_row"]
+    for name, original in header.names.items():
+        value, kind = quoted(original), physical[name]
+        if name in header.replaced:
+            _refuse_kind(path, name, original, kind, (TEXT, *DAYS) if header.replaced[name] == "month" else (TEXT,))
+            value, physical[name] = replaced_sql(header.replaced[name], value, kind), TEXT
+        elif name in header.coded:
+            cases = " ".join(f"WHEN {literal(short)} THEN {literal(long)}" for short, long in table.column(name).value_names)
+            value, physical[name] = f"CASE CAST({value} AS VARCHAR) {cases} ELSE CAST({value} AS VARCHAR) END", TEXT
+        values.append(f"{value} AS {quoted(name)}")
+    if path.suffix == ".csv":
+        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in given)
+        beside = Path(con.execute(f"SELECT getvariable('{SPILL}')").fetchone()[0]) / f"{relation}.parquet"
+        con.execute(f"COPY (SELECT {', '.join(values[1:])} FROM read_csv({literal(path)}, columns = {{{columns}}}, header = true, auto_detect = false, "
+                    f"delim = ',', quote = '\"', escape = '\"', strict_mode = true)) TO {literal(beside)} (FORMAT parquet, COMPRESSION zstd)")
+        values, path_read = ["file_row", *(quoted(name) for name in header.names)], beside
+    else:
+        path_read = path
+        for column in table.columns:
+            kind = physical[column.name]
+            if kind != NOTHING and column.name not in header.coded and not _fits(kind, column.type) and not con.execute(
+                    f"SELECT count({quoted(header.names[column.name])}) FROM read_parquet({literal(path)})").fetchone()[0]:
+                physical[column.name] = NOTHING
+    con.execute(f"CREATE OR REPLACE TEMP VIEW {relation} AS SELECT {', '.join(values)} FROM (SELECT *, file_row_number + 1 AS file_row "
+                f"FROM read_parquet({literal(path_read)}, file_row_number = true))")
+    return Source(table, path, relation, physical, header.replaced, header.notes)
 
 
-def _check_columns(table: Table, path: Path, names: list[str]) -> None:
-    """Every declared column must be there, once, and no other."""
-    declared = [column.name for column in table.columns]
-    missing = [name for name in declared if name not in names]
-    extra = [name for name in names if name not in declared]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    where = f"{path.name}, header"
-    if doubled:
-        raise DataError(f"column `{doubled[0]}` is there twice", where=where, mend="keep one of them")
-    hints = []
-    for name in extra:
-        near = near_match(name, missing)
-        if near:
-            hints.append(f"`{name}`: did you mean `{near}`?")
-    if missing:
-        said = f"lacks {'column' if len(missing) == 1 else 'columns'} {', '.join(f'`{m}`' for m in missing)}"
-        raise DataError(f"table `{table.name}` {said}{'; ' if hints else ''}{' '.join(hints)}", where=where,
-                        mend="rename or supply the column" if hints else f"supply the columns of data_dictionary/{table.name}.yaml")
-    if extra:
-        raise DataError(f"table `{table.name}` has {', '.join(f'`{e}`' for e in extra)}, which the data dictionary does not know",
-                        where=where, mend="leave the column out of the extract: nothing is taken in that is not declared")
+def _parquet_types(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
+    return {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()}
+
+
+# What DuckDB says of a faulty CSV file, and what is said here: its own message quotes the line, and with it the data.
+CAUSES = (
+    ("unterminated quote", "a quote never closes, or text follows a closing quote"),
+    ("Maximum line size", "a line is longer than 2 million bytes"),
+    ("not utf-8", "it is not UTF-8 text"),
+    ("Expected Number of Columns", "a row has more or fewer columns than the header"),
+    ("state machine", "it is not in CSV form: lines end in different ways or in a lone carriage return, or quotes are in disorder"),
+    ("No magic bytes", "it is not a Parquet file"),
+    ("too small to be a Parquet", "it is not a Parquet file"),
+)
+
+
+def _plain_cause(error: Exception) -> str:
+    said = str(error)
+    line = re.search(r"CSV Error on Line: (\d+)", said)
+    cause = next((plain for sign, plain in CAUSES if sign in said), None)
+    if cause is None:
+        cause = "it is not in CSV form" if line else said.splitlines()[0][:200]
+    return f"{cause} (line {int(line[1]):,})" if line else cause
 
 
 def _check_types(con: duckdb.DuckDBPyConnection, source: Source) -> None:
     """Refuse a column whose type is wrong as a whole; single values that are wrong become rejects."""
-    rows = con.execute(f"SELECT count(*) FROM {source.relation}").fetchone()[0]
-    if rows == 0 and source.table.minimum_rows:
-        raise DataError("the file holds no rows", where=source.path.name, mend="export it again: this table cannot be empty")
-    for column in source.table.columns:
+    columns = source.table.columns
+    for column in columns:
         kind = source.physical[column.name]
         if kind not in (TEXT, NOTHING) and not _fits(kind, column.type):
             raise DataError(f"column `{column.name}` is declared {column.type}, the file holds {kind}", where=f"{source.path.name}, column `{column.name}`",
                             mend=f"export the column as {column.type}")
-        if kind == TEXT and column.type != "string" and rows:
-            given, good, sample = con.execute(
-                f"SELECT count({source.raw(column)}), count({source.typed(column)}), min({source.raw(column)}) FROM {source.relation}").fetchone()
-            if given and not good:
-                shown = f" (such as {sample!r:.30})" if column.sensitivity == "aggregate" else ""
-                raise DataError(f"column `{column.name}` is declared {column.type}, but no value is one{shown}",
-                                where=f"{source.path.name}, column `{column.name}`", mend=FORMS[column.type])
+    doubtful = [c for c in columns if source.physical[c.name] == TEXT and c.type != "string"]
+    counts = ", ".join(["count(*)", *(f"count({source.raw(c)}), count({source.typed(c)}), min({source.raw(c)})" for c in doubtful)])
+    rows, *found = con.execute(f"SELECT {counts} FROM {source.relation}").fetchone()
+    if rows == 0 and source.table.minimum_rows:
+        raise DataError("the file holds no rows", where=source.path.name, mend="export it again: this table cannot be empty")
+    for i, column in enumerate(doubtful):
+        given, good, sample = found[3 * i : 3 * i + 3]
+        if given and not good:
+            shown = f" (such as {sample!r:.30})" if column.sensitivity == "aggregate" else ""
+            raise DataError(f"column `{column.name}` is declared {column.type}, but no value is one{shown}",
+                            where=f"{source.path.name}, column `{column.name}`", mend=FORMS[column.type])
 
 
-FORMS = {
-    "string": "give text", "integer": "give whole numbers", "number": "give numbers with a decimal point",
-    "boolean": "give true or false", "date": "give dates as YYYY-MM-DD",
-}
+def _refuse_kind(path: Path, name: str, original: str, kind: str, fit: tuple[str, ...]) -> None:
+    if kind not in fit:
+        raise DataError(f"column `{original}`, read as `{name}`, holds {kind}", where=f"{path.name}, column `{original}`", mend="export the column as text")
+
+
+def _refuse_raw(con: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """Refuse raw pupil numbers under the name of the pseudonym. Marks need no look: their pupils must be in `pupils`."""
+    if source.table.name == "marks":
+        return
+    for column in source.table.columns:
+        if column.personal is None or column.personal.form != "upn" or column.name in source.replaced or source.physical[column.name] != TEXT:
+            continue
+        found = con.execute(f"SELECT count(*), min(file_row) FROM {source.relation} WHERE {upn_sql(quoted(column.name))}").fetchone()
+        if found[0]:
+            raise DataError(f"column `{column.name}` holds unique pupil numbers where pseudonyms are declared, first in row {found[1]:,}",
+                            where=f"{source.path.name}, column `{column.name}`",
+                            mend=f"name the column `{column.personal.names[0]}`: intake then replaces them by keyed pseudonyms")
 
 
 def _fits(kind: str, declared: str) -> bool:
@@ -230,4 +331,4 @@ def _fits(kind: str, declared: str) -> bool:
         return kind in WHOLE or kind in REAL or kind.startswith("DECIMAL")
     if declared == "boolean":
         return kind == "BOOLEAN"
-    return kind == "DATE" or kind.startswith("TIMESTAMP")
+    return kind in DAYS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,18 +12,27 @@ from evaluation.errors import DataError
 from evaluation.protocol.trial import RegistersSection
 
 from .accept import REJECT_COLUMNS, Accepted, accept, accept_marks
-from .calendar import half_term_of, half_terms
+from .deliveries import check_deliveries, delivery_changes
 from .dictionary import load_table
-from .extracts import find_file, open_source
-from .panel import build_panel, count_sessions, load_codes, percentage
-from .quality import register_quality
+from .extracts import Source, find_file, open_source, refuse_misspelt, workspace
+from .grid import SchoolGrid, load_grid, school_grid
+from .lists import barrier_list, calendar_used, enrolments_used, meeting_list, referral_list, school_list
+from .linkage import linkage_table
+from .panel import load_codes, load_places, percentage
+from .periods import panel_of_periods
+from .quality import register_quality, register_weeks
+from .reconciliation import official_measures, reconcile_periods
+from .register_counts import Counted, count_marks
+from .suspensions import suspension_counts
+from .surveys import survey_scores
 
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
 # In this order, so that a table comes after those it refers to.
-EXTRACT_TABLES = ("calendar", "schools", "pupils", "programmes", "referrals", "meetings", "costs", "marks")
+EXTRACT_TABLES = ("deliveries", "calendar", "schools", "pupils", "programmes", "referrals", "meetings", "barriers", "suspensions", "survey_scales",
+                  "survey_items", "absence_by_period", "costs", "marks")
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,8 @@ def take_in(extracts: Path, root: Path, section: RegistersSection, progress: Cal
     Parameters
     ----------
     extracts : Path
-        Folder with one CSV or Parquet file for each extract table.
+        Folder with one CSV or Parquet file for each extract table; optional ones may be absent, and ``marks`` may be
+        where ``absence_by_period`` holds half-terms.
     root : Path
         Root of the project, for its data dictionary.
     section : RegistersSection
@@ -52,114 +63,117 @@ def take_in(extracts: Path, root: Path, section: RegistersSection, progress: Cal
     Returns
     -------
     TakenIn
-        ``panel, enrolments, school_list, referral_list, meeting_list, cost_list, calendar_used, intake_counts,
-        intake_rejects, register_quality``.
+        Every table that stage ``registers`` writes.
 
     Raises
     ------
     DataError
         The folder, a table or a column is absent or of the wrong type, a file is empty, or more rows are rejected than
         tolerated. File, column, rule and mend are named.
+    UnidentifiedError
+        There are no marks, and the totals supplied instead cannot give the panel.
     """
-    import duckdb
-
     say = progress or (lambda sentence: None)
-    for name in EXTRACT_TABLES:
-        find_file(extracts, name)
-    with duckdb.connect() as con:
-        load_codes(con)
-        sources = {name: open_source(con, Path(extracts), load_table(root, name)) for name in EXTRACT_TABLES}
-        results: list[Accepted] = []
-        for name in EXTRACT_TABLES:
-            say(f"checking {sources[name].path.name}")
-            results.append((accept_marks if name == "marks" else accept)(con, sources[name], section.reject_tolerance[name]))
-            if name == "calendar":
-                _load_days(con)
-        say("counting sessions")
-        counts = count_sessions(con)
-        accepted = {name: con.execute(f"SELECT * FROM accepted_{name}").df() for name in EXTRACT_TABLES if name != "marks"}
-    return TakenIn(_tables(accepted, counts, results, section))
+    extracts = Path(extracts)
+    marked = has_marks(extracts)
+    if not marked:
+        refuse_misspelt(extracts, load_table(root, "marks"))
+    tables = {name: load_table(root, name) for name in EXTRACT_TABLES if marked or name != "marks"}
+    for name, table in tables.items():
+        find_file(extracts, name, optional=table.optional)
+    with workspace(root) as con:
+        sources = {name: open_source(con, extracts, table) for name, table in tables.items()}
+        for source in sources.values():
+            for note in source.notes:
+                say(f"{source.path.name}: {note}")
+        supplied = {name: source.path.name for name, source in sources.items() if source.supplied}
+        for note in check_deliveries(con, sources["deliveries"], extracts, supplied, date.today()):
+            say(note)
+        results, accepted, grid = _accept_tables(con, sources, section, say)
+        counted = None
+        if marked:
+            say(f"checking {sources['marks'].path.name}")
+            results.append(accept_marks(con, sources["marks"], section.reject_tolerance["marks"]))
+            say("counting sessions")
+            counted = count_marks(con, grid)
+        changes = delivery_changes(con, sources["deliveries"], extracts, root, sources)
+    accounts = {"intake_counts": _intake_counts(results, sources, section), "intake_rejects": _intake_rejects(results), "delivery_changes": changes}
+    return TakenIn(_tables(accepted, counted, grid) | accounts)
 
 
-def _load_days(con: duckdb.DuckDBPyConnection) -> None:
-    """Make relation ``days``: school days with half-term, academic year and ``slot``, the number of sessions before it."""
-    con.execute("CREATE OR REPLACE TEMP TABLE days AS SELECT date, half_term, academic_year, "
-                "2 * (row_number() OVER (PARTITION BY half_term ORDER BY date) - 1) AS slot FROM accepted_calendar WHERE school_day")
-    spans = con.execute("SELECT half_term, min(date) AS first, max(date) AS last, count(DISTINCT academic_year) AS years FROM days "
-                        "GROUP BY half_term ORDER BY half_term").fetchall()
-    if not spans:
-        raise DataError("no day is a school day", where="calendar, column `school_day`", mend="mark the days on which schools were open")
-    for position, (half_term, first, _, years) in enumerate(spans):
-        late = position > 0 and first <= spans[position - 1][2]
-        if late or years > 1 or half_term != spans[0][0] + position:
-            raise DataError(f"half-term {half_term} is out of order: half-terms count up by one with the dates, each within one academic year",
-                            where="calendar, column `half_term`", mend="number half-terms in order of date, six an academic year")
+def has_marks(extracts: Path) -> bool:
+    """Whether an extract has marks, or only the totals that may stand for them.
+
+    Raises
+    ------
+    DataError
+        It has neither.
+    """
+    if find_file(extracts, "marks", optional=True) is not None:
+        return True
+    if find_file(extracts, "absence_by_period", optional=True) is not None:
+        return False
+    find_file(extracts, "marks")
+    return True
 
 
-def _tables(accepted: dict[str, pd.DataFrame], counts: pd.DataFrame, results: list[Accepted], section: RegistersSection) -> dict[str, pd.DataFrame]:
-    terms = half_terms(accepted["calendar"])
-    schools = _school_list(accepted["schools"], terms)
-    enrolments = _enrolments(accepted["pupils"], terms)
-    panel = build_panel(counts, enrolments, schools, terms)
+def _accept_tables(con: duckdb.DuckDBPyConnection, sources: dict[str, Source], section: RegistersSection,
+                   say: Callable[[str], None]) -> tuple[list[Accepted], dict[str, pd.DataFrame], SchoolGrid]:
+    """Accept every table but the marks; their accepted rows as frames, and the calendar's grid, which the connection holds too."""
+    load_codes(con)
+    results, accepted = [], {}
+    for name, source in sources.items():
+        if name == "marks":
+            continue
+        say(f"checking {source.path.name}")
+        results.append(accept(con, source, section.reject_tolerance[name]))
+        accepted[name] = con.execute(f"SELECT * FROM accepted_{name}").df()
+        if name == "calendar":
+            grid = school_grid(accepted[name])
+            load_grid(con, grid)
+        if name == "pupils":
+            load_places(con, calendars_of_schools(accepted["schools"], grid))
+    return results, accepted, grid
+
+
+def calendars_of_schools(schools: pd.DataFrame, grid: SchoolGrid) -> pd.DataFrame:
+    """The calendar of each school: ``school_id, area_code, calendar``."""
+    known = {area: grid.calendar_of(area) for area in schools["area_code"].unique()}
+    return schools[["school_id", "area_code"]].assign(calendar=schools["area_code"].map(known))
+
+
+def _tables(accepted: dict[str, pd.DataFrame], counted: Counted | None, grid: SchoolGrid) -> dict[str, pd.DataFrame]:
+    """The stage's tables from the accepted rows and the counts of marks."""
+    calendars = calendars_of_schools(accepted["schools"], grid)
+    terms = calendar_used(grid)
+    schools = school_list(accepted["schools"], calendars, terms)
+    enrolments = enrolments_used(accepted["pupils"], calendars, terms)
+    periods = accepted["absence_by_period"]
+    if counted is None:
+        counted = panel_of_periods(periods, accepted["pupils"], calendars, grid)
+    panel = counted.panel
+    weeks = register_weeks(counted, accepted["pupils"], calendars, grid)
     return {
-        "panel": panel, "enrolments": enrolments, "school_list": schools,
-        "referral_list": _referral_list(accepted["referrals"], terms), "meeting_list": _meeting_list(accepted["meetings"], terms),
-        "cost_list": accepted["costs"], "calendar_used": terms,
-        "intake_counts": _intake_counts(results, section), "intake_rejects": _intake_rejects(results),
-        "register_quality": register_quality(panel, accepted["pupils"], accepted["calendar"], schools),
+        "panel": panel, "enrolments": enrolments, "school_list": schools, "programme_list": accepted["programmes"],
+        "referral_list": referral_list(accepted["referrals"], calendars, terms),
+        "meeting_list": meeting_list(accepted["meetings"], accepted["pupils"], calendars, terms),
+        "barrier_list": barrier_list(accepted["barriers"], accepted["pupils"], calendars, terms),
+        "suspension_counts": suspension_counts(accepted["suspensions"], panel, calendars, terms),
+        "survey_scores": survey_scores(accepted["survey_items"], accepted["survey_scales"]),
+        "cost_list": accepted["costs"], "calendar_used": terms, "linkage": linkage_table(accepted, panel),
+        "register_quality": register_quality(counted, weeks, terms, schools),
+        "register_weeks": weeks, "mark_counts": counted.codes,
+        "absence_reconciliation": reconcile_periods(counted.enrolments if counted.from_marks else None, periods, calendars, grid),
+        "measure_reconciliation": official_measures(counted.enrolments, panel, terms),
     }
 
 
-def _half_terms_of(dates: pd.Series, terms: pd.DataFrame) -> pd.Series:
-    """Half-term of each date (Int64); a date between half-terms counts to the next. Dates outside the calendar were rejected."""
-    known = {day: half_term_of(day, terms) for day in dates.dropna().unique()}
-    return dates.map(known).astype("Int64")
-
-
-def _school_list(schools: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
-    table = schools.assign(first_mentor_half_term=_half_terms_of(schools["mentoring_start"], terms))
-    return table[["school_id", "school_name", "area_code", "area_name", "phase", "mentor_school", "first_mentor_half_term"]]
-
-
-def _enrolments(pupils: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
-    """Enrolments with the half-terms in which they begin and end."""
-    years = terms.groupby("academic_year")["half_term"].agg(["min", "max"])
-    table = pupils.copy()
-    opens, closes = (table["academic_year"].map(years[side]).astype("int64") for side in ("min", "max"))
-    ends = terms.sort_values("first_day")
-    last = table["enrolment_end"].map({day: _last_half_term(day, ends) for day in table["enrolment_end"].dropna().unique()}).astype("Int64")
-    table["first_half_term"] = _half_terms_of(table["enrolment_start"], terms).fillna(closes).astype("int64").clip(opens, closes)
-    table["last_half_term"] = last.fillna(closes).astype("int64").clip(table["first_half_term"], closes)
-    table = table.rename(columns={"sen_provision": "sen"})
-    return table[["pupil_id", "academic_year", "school_id", "year_group", "sex", "fsm", "sen", "idaci", "first_half_term", "last_half_term",
-                  "leaving_reason"]]
-
-
-def _last_half_term(day: pd.Timestamp, terms: pd.DataFrame) -> int:
-    """The last half-term that had begun by a day (0 if none had)."""
-    begun = terms.loc[terms["first_day"] <= day, "half_term"]
-    return int(begun.iloc[-1]) if len(begun) else 0
-
-
-def _referral_list(referrals: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
-    table = referrals.rename(columns={"consent": "consented"})
-    table["referral_half_term"] = _half_terms_of(table["referral_date"], terms)
-    table["started"] = table["start_date"].notna()
-    return table[["referral_id", "pupil_id", "school_id", "referral_date", "referral_half_term", "consented", "started", "start_date",
-                  "end_date", "delivery_model", "mentor_id"]]
-
-
-def _meeting_list(meetings: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
-    table = meetings.assign(half_term=_half_terms_of(meetings["meeting_date"], terms))
-    return table[["meeting_id", "pupil_id", "mentor_id", "meeting_date", "half_term", "with_whom", "mode", "minutes", "kept"]]
-
-
-def _intake_counts(results: list[Accepted], section: RegistersSection) -> pd.DataFrame:
+def _intake_counts(results: list[Accepted], sources: dict[str, Source], section: RegistersSection) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.DataFrame([{
         "table": r.name, "file": r.file, "rows_read": r.read, "rows_accepted": r.accepted, "rows_rejected": r.rejected,
-        "rows_collapsed": r.collapsed, "tolerance": section.reject_tolerance[r.name],
+        "rows_collapsed": r.collapsed, "tolerance": section.reject_tolerance[r.name], "notes": "; ".join(sources[r.name].notes) or None,
     } for r in results])
     table["rejected_share"] = percentage(table["rows_rejected"], table["rows_read"]).fillna(0.0)
     return table

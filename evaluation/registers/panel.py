@@ -1,11 +1,16 @@
-"""From session marks to the pupil by half-term panel: whole-number counts, and the rates that follow from them."""
+"""From session marks to the pupil by half-term panel: whole-number counts, and the rates that follow from them.
+
+One scan of the marks adds up whole numbers per pupil and stretch of days (``tallies.sql``). Each code adds one to the counter
+of its group; nine counters of seven bits share a number, so two numbers hold all eighteen groups. Every count and rate of the
+panel, and every rule of marks that a clean register keeps, follows from these sums.
+"""
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import TYPE_CHECKING
 
-from .codes import CODE_CHANGE, attendance_codes
+from .adapter import Engine, read_query
+from .codes import ABSENT_CLASSES, CLASSES, OWN_COUNTS, PRESENT_CLASSES, attendance_codes, code_groups
 
 if TYPE_CHECKING:
     import duckdb
@@ -13,78 +18,129 @@ if TYPE_CHECKING:
 
 # Department for Education: absent for 10% or more (50% or more) of the pupil's own possible sessions.
 PERSISTENT_TIMES, SEVERE_TIMES = 10, 2
-TICK_BITS = 127  # sessions of a half-term that fit into one signed integer of 128 bits
+COUNTER_BITS, COUNTERS = 7, 9
+MOST_MARKS = (1 << COUNTER_BITS) - 1  # marks of a stretch of days that a counter can hold; a stretch has at most 124 sessions
 
+CODE_COUNTS = (
+    "sessions_attending", "sessions_approved_activity", "sessions_authorised", "sessions_unauthorised", "sessions_not_possible", "sessions_no_mark",
+    "sessions_off_site", "sessions_c2", "sessions_late", "sessions_suspended", "sessions_late_after_close", "harmonised_attended", "harmonised_absent",
+)
 PANEL_COLUMNS = (
     "pupil_id", "half_term", "academic_year", "school_id", "area_code", "year_group", "sessions_possible", "sessions_attended",
-    "sessions_authorised", "sessions_unauthorised", "sessions_not_possible", "sessions_no_mark", "sessions_approved_activity",
+    "sessions_authorised", "sessions_unauthorised", "sessions_not_possible", "sessions_no_mark", "sessions_approved_activity", "sessions_off_site",
     "sessions_c2", "sessions_late", "sessions_suspended", "sessions_late_after_close", "sessions_open", "absence_rate",
     "persistent_absence", "severe_absence", "harmonised_possible", "harmonised_absent", "harmonised_absence_rate",
 )
 
 
 def load_codes(con: duckdb.DuckDBPyConnection) -> None:
-    """Make table ``mark_classes`` (code, class_before, class_from, harmonised_class) in the connection."""
+    """Make tables ``mark_codes`` (code, codes_a, codes_b: what a mark adds to the counters) and ``mark_classes`` (code,
+    class_before, class_from, harmonised_class) in a connection."""
+    rows = []
+    for place, group in enumerate(code_groups()):
+        one = 1 << (COUNTER_BITS * (place % COUNTERS))
+        rows += [(code, one if place < COUNTERS else 0, one if place >= COUNTERS else 0) for code in group.codes]
+    con.execute("CREATE OR REPLACE TEMP TABLE mark_codes (code VARCHAR, codes_a BIGINT, codes_b BIGINT)")
+    con.executemany("INSERT INTO mark_codes VALUES (?, ?, ?)", rows)
     con.execute("CREATE OR REPLACE TEMP TABLE mark_classes (code VARCHAR, class_before VARCHAR, class_from VARCHAR, harmonised_class VARCHAR)")
     con.executemany("INSERT INTO mark_classes VALUES (?, ?, ?, ?)",
                     [(c.code, c.class_before, c.class_from, c.harmonised_class) for c in attendance_codes().values()])
 
 
-def tally_marks(con: duckdb.DuckDBPyConnection, relation: str) -> None:
-    """Make table ``tallies``: one scan of a relation of marks, counted per pupil, half-term and code.
-
-    The relation holds ``pupil_id, date, session, code``; the connection also holds ``days`` (date, half_term,
-    academic_year, slot), the slot being the number of sessions of the half-term before the day.
-    """
-    query = resources.files(__package__).joinpath("tallies.sql").read_text(encoding="utf-8")
-    query = query.replace("{marks}", relation).replace("{code_change}", f"{CODE_CHANGE:%Y-%m-%d}").replace("{slots}", str(TICK_BITS - 1))
-    con.execute(f"CREATE OR REPLACE TEMP TABLE tallies AS {query}")
-
-
-def count_sessions(con: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """Sessions of each pupil and half-term by class of mark, from tables ``tallies`` and ``mark_classes``."""
-    return con.execute(resources.files(__package__).joinpath("panel.sql").read_text(encoding="utf-8")).df()
-
-
-def build_panel(counts: pd.DataFrame, enrolments: pd.DataFrame, schools: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
-    """The pupil by half-term panel.
+def load_places(con: duckdb.DuckDBPyConnection, calendar_of_school: pd.DataFrame) -> None:
+    """Make tables ``rolls`` (enrolments), ``places`` (one row per pupil, academic year and school) and ``openings``.
 
     Parameters
     ----------
-    counts : DataFrame
-        As :func:`count_sessions` returns it.
-    enrolments, schools, terms : DataFrame
-        Tables ``enrolments``, ``school_list`` and ``calendar_used``.
-
-    Returns
-    -------
-    DataFrame
-        Table ``panel``. Possible sessions are sessions attended (approved educational activities among them) plus
-        sessions absent; gaps in the register and sessions that were not possible are neither. Rates are
-        percentages of possible sessions, missing where there is none. Persistent and severe absence use whole
-        numbers: 10 (2) times the sessions absent reach the sessions possible.
-
-    Notes
-    -----
-    Department for Education, "Pupil absence in schools in England: methodology". The rates are of one half-term: a
-    window rate is not the annual measure.
+    con : DuckDBPyConnection
+        Holds ``accepted_pupils``, and what :func:`~evaluation.registers.grid.load_grid` made.
+    calendar_of_school : DataFrame
+        ``school_id, area_code, calendar``.
     """
-    panel = counts.merge(terms[["half_term", "academic_year", "sessions_open"]], on="half_term", how="left", validate="many_to_one")
-    places = enrolments[["pupil_id", "academic_year", "school_id", "year_group"]]
-    panel = panel.merge(places, on=["pupil_id", "academic_year"], how="left", validate="many_to_one")
-    panel = panel.merge(schools[["school_id", "area_code"]], on="school_id", how="left", validate="many_to_one")
-    panel["sessions_attended"] = panel["sessions_attending"] + panel["sessions_approved_activity"]
-    absent = panel["sessions_authorised"] + panel["sessions_unauthorised"]
-    possible = panel["sessions_attended"] + absent
-    panel["sessions_possible"] = possible
-    panel["absence_rate"] = percentage(absent, possible)
-    panel["persistent_absence"] = (PERSISTENT_TIMES * absent >= possible).astype("boolean").where(possible > 0)
-    panel["severe_absence"] = (SEVERE_TIMES * absent >= possible).astype("boolean").where(possible > 0)
-    panel["harmonised_possible"] = panel["harmonised_attended"] + panel["harmonised_absent"]
-    panel["harmonised_absence_rate"] = percentage(panel["harmonised_absent"], panel["harmonised_possible"])
-    return panel[list(PANEL_COLUMNS)]
+    con.register("frame_given", calendar_of_school[["school_id", "area_code", "calendar"]])
+    con.execute("CREATE OR REPLACE TEMP TABLE school_calendars AS SELECT * FROM frame_given")
+    con.unregister("frame_given")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE rolls AS {read_query('rolls')}")
+    con.execute("CREATE OR REPLACE TEMP TABLE places AS SELECT pupil_id, academic_year, school_id, area_code, calendar, year_group, rank, alone FROM ("
+                "SELECT *, row_number() OVER (PARTITION BY pupil_id, academic_year, school_id ORDER BY rank) AS number FROM rolls) AS r WHERE number = 1")
+    con.execute("CREATE OR REPLACE TEMP TABLE openings AS SELECT DISTINCT s.area_code, o.half_term, o.sessions_open FROM school_calendars AS s "
+                "JOIN calendar_openings AS o ON s.calendar = o.calendar")
+
+
+def tally_marks(engine: Engine, marks: str, name: str, by_school: bool) -> None:
+    """Define ``name``: one scan of a relation of marks, summed per pupil, stretch of days and, where marks name it, school.
+
+    Parameters
+    ----------
+    engine : Engine
+        Holds ``marks``, ``days`` and ``mark_codes``.
+    marks : str
+        Relation with ``pupil_id`` (text or whole number), ``date, session, code`` and, ``by_school``, ``school_id``.
+    """
+    keys = "m.pupil_id, m.school_id, d.segment" if by_school else "m.pupil_id, d.segment"
+    engine.define(name, read_query("tallies", marks=marks, school_id="m.school_id" if by_school else "CAST(NULL AS VARCHAR)", keys=keys))
+
+
+def suspects_query(tallies: str) -> str:
+    """SQL of the pupils whose marks must be gone through one by one; ``odd_sessions`` lists those with a session that is neither AM nor PM."""
+    before = _total(_counter(place) for place, group in enumerate(code_groups()) if group.class_before)
+    since = _total(_counter(place) for place, group in enumerate(code_groups()) if group.class_from)
+    return read_query("suspects", tallies=tallies, most_marks=MOST_MARKS, codes_in_use=f"(CASE WHEN s.later THEN {since} ELSE {before} END)")
+
+
+def counts_query(tallies: str, split: bool) -> str:
+    """SQL of sessions by class of mark, one row per tally.
+
+    ``split``: tallies name the school, and a pupil may have several; otherwise each pupil has one school in the year.
+    """
+    groups = ", ".join(f"{_counter(place)} AS g{place}" for place in range(len(code_groups())))
+    before = {name: _measure(lambda g, name=name: g.class_before == name) for name in CLASSES}
+    since = {name: _measure(lambda g, name=name: g.class_from == name) for name in CLASSES}
+    classes = {name: f"CASE WHEN later THEN {since[name]} ELSE {before[name]} END" for name in CLASSES}
+    own = {name: _measure(lambda g, name=name: g.own_count == name) for name in set(OWN_COUNTS.values())}
+    return read_query("counts", tallies=tallies, groups=groups, place="t.school_id = p.school_id" if split else "p.alone", **classes, **own,
+                      harmonised_attended=_measure(lambda g: g.harmonised_class in PRESENT_CLASSES),
+                      harmonised_absent=_measure(lambda g: g.harmonised_class in ABSENT_CLASSES))
+
+
+def one_school_query(counts: str) -> str:
+    """SQL of counts by pupil and half-term, from counts by pupil, school and stretch of days."""
+    columns = ["s." + name for name in CODE_COUNTS]
+    columns[CODE_COUNTS.index("sessions_not_possible")] = "s.sessions_not_possible - coalesce(d.sessions, 0) AS sessions_not_possible"
+    return read_query("schools_of_half_term", counts=counts, sums=_sums(), columns=", ".join(columns))
+
+
+def by_school_query(counts: str) -> str:
+    """SQL of counts by pupil, school and half-term, from counts by stretch of days: the official unit, the enrolment."""
+    keys = "pupil_id, school_id, area_code, year_group, rank, half_term, academic_year"
+    return f"SELECT {keys}, {_sums()} FROM {counts} GROUP BY {keys}"
+
+
+def panel_query(counts: str) -> str:
+    """SQL of the panel, from a relation (or a query in brackets) of counts by pupil and half-term."""
+    return read_query("panel", counts=counts, persistent_times=PERSISTENT_TIMES, severe_times=SEVERE_TIMES)
 
 
 def percentage(part: pd.Series, whole: pd.Series) -> pd.Series:
     """Part of a whole in per cent, missing where the whole is 0 (both whole numbers)."""
     return (100.0 * part / whole.where(whole > 0)).astype("float64")
+
+
+def _sums() -> str:
+    return ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in CODE_COUNTS)
+
+
+def _counter(place: int) -> str:
+    """SQL of one counter of a tally ``t``: a division by a power of two, which is exact."""
+    unit = 1 << (COUNTER_BITS * (place % COUNTERS))
+    column = "t.codes_a" if place < COUNTERS else "t.codes_b"
+    return f"CAST(({column} & {MOST_MARKS * unit}) / {unit} AS BIGINT)"
+
+
+def _measure(chosen) -> str:
+    """SQL of the sum of the counters ``g<place>`` of the groups that are chosen."""
+    return _total(f"g{place}" for place, group in enumerate(code_groups()) if chosen(group))
+
+
+def _total(terms) -> str:
+    return "(" + (" + ".join(terms) or "0") + ")"

@@ -4,62 +4,99 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .calendar import SESSIONS_A_DAY, school_days
+from .calendar import SESSIONS_A_DAY
+from .grid import SchoolGrid
 from .panel import PERSISTENT_TIMES, SEVERE_TIMES, percentage
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .register_counts import Counted
+
 COUNTS = (
     "sessions_possible", "sessions_attended", "sessions_authorised", "sessions_unauthorised", "sessions_not_possible",
     "sessions_no_mark", "sessions_c2",
 )
+WEEK_COLUMNS = ("school_id", "week", "half_term", "sessions_expected", "sessions_marked", "completeness")
 
 
-def register_quality(panel: pd.DataFrame, pupils: pd.DataFrame, calendar: pd.DataFrame, schools: pd.DataFrame) -> pd.DataFrame:
+def register_quality(counted: Counted, weeks: pd.DataFrame, terms: pd.DataFrame, schools: pd.DataFrame) -> pd.DataFrame:
     """Completeness of the registers and the mix of marks.
 
     Parameters
     ----------
-    panel, schools : DataFrame
-        Tables ``panel`` and ``school_list``.
-    pupils, calendar : DataFrame
-        Extract tables: who was on roll on which dates, and which were school days.
+    counted : Counted
+    weeks, terms, schools : DataFrame
+        Tables ``register_weeks``, ``calendar_used`` and ``school_list``.
 
     Returns
     -------
     DataFrame
         Table ``register_quality``: one row per area and half-term in which a session is expected or marked. A session is
-        expected on every school day on roll; completeness is the share of them with any mark but a gap.
+        expected on every school day on roll, at both schools of a dually registered pupil where marks name the school;
+        completeness is the share of them with any mark but a gap. Without marks nothing is known of it.
     """
-    import pandas as pd
-
     places = schools[["school_id", "area_code", "area_name"]]
-    counted = panel.groupby(["area_code", "half_term"], as_index=False)[list(COUNTS)].sum()
+    panel = counted.panel
+    table = panel.groupby(["area_code", "half_term"], as_index=False)[list(COUNTS)].sum(min_count=1)
     heads = panel.groupby(["area_code", "half_term"], as_index=False).agg(pupils=("pupil_id", "nunique"))
-    expected = _expected(pupils, calendar).merge(places, on="school_id", validate="many_to_one")
-    expected = expected.groupby(["area_code", "half_term"], as_index=False)["sessions_expected"].sum()
-    table = expected.merge(counted, on=["area_code", "half_term"], how="outer").merge(heads, on=["area_code", "half_term"], how="left")
-    whole = ["sessions_expected", *COUNTS, "pupils"]
+    expected = weeks.merge(places, on="school_id", validate="many_to_one").groupby(["area_code", "half_term"], as_index=False)[["sessions_expected", "sessions_marked"]].sum()
+    table = expected.merge(table, on=["area_code", "half_term"], how="outer").merge(heads, on=["area_code", "half_term"], how="left")
+    whole = ["sessions_expected", "sessions_marked", *COUNTS, "pupils"] if counted.from_marks else ["pupils"]
     table[whole] = table[whole].fillna(0).astype("int64")
     table["area_name"] = table["area_code"].map(places.drop_duplicates("area_code").set_index("area_code")["area_name"])
-    years = pd.Series(calendar.loc[calendar["school_day"].astype(bool)].groupby("half_term")["academic_year"].first())
+    years = terms.drop_duplicates("half_term").set_index("half_term")["academic_year"]
     table["academic_year"] = table["half_term"].map(years)
-    table["sessions_marked"] = table["sessions_possible"] + table["sessions_not_possible"]
+    table["completeness"] = percentage(table["sessions_marked"].astype("float64"), table["sessions_expected"].astype("float64")).clip(upper=100.0)
+    absent = (table["sessions_authorised"] + table["sessions_unauthorised"]).astype("float64")
+    table["absence_rate"] = percentage(absent, table["sessions_possible"].astype("float64"))
+    whole = ["sessions_expected", "sessions_marked", *COUNTS]
+    return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def register_weeks(counted: Counted, pupils: pd.DataFrame, calendars: pd.DataFrame, grid: SchoolGrid) -> pd.DataFrame:
+    """Completeness by school and week.
+
+    Returns
+    -------
+    DataFrame
+        Table ``register_weeks``: ``school_id, week`` (its Monday), ``half_term, sessions_expected, sessions_marked,
+        completeness`` (%). No rows without marks.
+    """
+    if not counted.from_marks:
+        return counted.marked.assign(sessions_expected=counted.marked["sessions_marked"], completeness=counted.marked["sessions_marked"].astype("float64"))[list(WEEK_COLUMNS)]
+    on_roll = pupils if counted.by_school else pupils.loc[~pupils["enrolment_status"].eq("subsidiary").fillna(False)]
+    table = _expected(on_roll, calendars, grid).merge(counted.marked.astype({"week": "datetime64[us]"}), on=["school_id", "week", "half_term"], how="outer")
+    whole = ["sessions_expected", "sessions_marked"]
+    table[whole] = table[whole].fillna(0).astype("int64")
     table["completeness"] = percentage(table["sessions_marked"], table["sessions_expected"]).clip(upper=100.0)
-    table["absence_rate"] = percentage(table["sessions_authorised"] + table["sessions_unauthorised"], table["sessions_possible"])
-    return table
+    return table.sort_values(["school_id", "week", "half_term"], ignore_index=True)[list(WEEK_COLUMNS)]
 
 
-def _expected(pupils: pd.DataFrame, calendar: pd.DataFrame) -> pd.DataFrame:
-    """Sessions on roll by school and half-term: ``school_id, half_term, sessions_expected``."""
-    spells = pupils.groupby(["school_id", "academic_year", "enrolment_start", "enrolment_end"], dropna=False, as_index=False).size()
-    days = school_days(calendar).astype({"academic_year": "str"})
-    rows = spells.astype({"academic_year": "str"}).merge(days, on="academic_year")
-    here = (rows["date"] >= rows["enrolment_start"]) & (rows["enrolment_end"].isna() | (rows["date"] <= rows["enrolment_end"]))
-    rows = rows.loc[here]
-    summed = rows.groupby(["school_id", "half_term"], as_index=False)["size"].sum()
-    return summed.assign(sessions_expected=SESSIONS_A_DAY * summed["size"]).drop(columns="size")
+def _expected(pupils: pd.DataFrame, calendars: pd.DataFrame, grid: SchoolGrid) -> pd.DataFrame:
+    """Sessions on roll by school, week and half-term: two for each school day between the first and the last day on roll."""
+    import numpy as np
+    import pandas as pd
+
+    days = grid.dates.merge(grid.days, on="date").merge(grid.grid[["calendar", "segment", "half_term"]], on=["calendar", "segment"]).sort_values(["calendar", "date"])
+    days["week"] = (days["date"] - pd.to_timedelta(days["date"].dt.day_of_week, unit="D")).astype("datetime64[us]")
+    spells = pupils[["school_id", "academic_year", "enrolment_start", "enrolment_end"]].merge(calendars, on="school_id", validate="many_to_one")
+    parts = []
+    for (calendar, year), own in days.groupby(["calendar", "academic_year"]):
+        here = spells.loc[spells["calendar"].eq(calendar) & spells["academic_year"].eq(year)]
+        when = own["date"].to_numpy()
+        first = np.searchsorted(when, here["enrolment_start"].to_numpy(dtype=when.dtype), side="left")
+        ends = here["enrolment_end"].fillna(own["date"].max()).to_numpy(dtype=when.dtype)
+        stop = np.maximum(np.searchsorted(when, ends, side="right"), first)
+        school, names = pd.factorize(here["school_id"])
+        change = np.zeros((len(names), len(when) + 1), dtype=np.int64)
+        np.add.at(change, (school, first), 1)
+        np.add.at(change, (school, stop), -1)
+        heads = change.cumsum(axis=1)[:, :-1]
+        parts.append(pd.DataFrame({"school_id": np.repeat(np.asarray(names, dtype=object), len(when)), "week": np.tile(own["week"].to_numpy(), len(names)),
+                                   "half_term": np.tile(own["half_term"].to_numpy(), len(names)), "sessions_expected": SESSIONS_A_DAY * heads.ravel()}))
+    table = pd.concat(parts).groupby(["school_id", "week", "half_term"], as_index=False)["sessions_expected"].sum()
+    return table.loc[table["sessions_expected"] > 0].astype({"school_id": "str", "half_term": "int64"})
 
 
 def annual_absence(panel: pd.DataFrame, schools: pd.DataFrame) -> pd.DataFrame:
@@ -144,10 +181,10 @@ def mark_mix(quality: pd.DataFrame) -> pd.DataFrame:
         ``half_term, academic_year, authorised`` (without part-time timetables), ``unauthorised, part_time``: % of pooled
         possible sessions. Part-time timetables have a code of their own (C2) from 19 August 2024 only.
     """
-    table = quality.groupby(["half_term", "academic_year"], as_index=False)[list(COUNTS)].sum()
+    table = quality.groupby(["half_term", "academic_year"], as_index=False)[list(COUNTS)].sum(min_count=1)
     possible = table["sessions_possible"]
     return table[["half_term", "academic_year"]].assign(
-        authorised=percentage(table["sessions_authorised"] - table["sessions_c2"], possible),
+        authorised=percentage(table["sessions_authorised"] - table["sessions_c2"].fillna(0), possible),
         unauthorised=percentage(table["sessions_unauthorised"], possible), part_time=percentage(table["sessions_c2"], possible))
 
 
@@ -164,9 +201,10 @@ def completeness_by_area(quality: pd.DataFrame, floor: float) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``area_name, completeness`` (pooled, %), ``lowest`` (%), ``lowest_half_term, thin_half_terms``.
+        ``area_name, completeness`` (pooled, %), ``lowest`` (%), ``lowest_half_term, thin_half_terms``; no rows where
+        totals were supplied in place of marks.
     """
-    rows = quality.loc[quality["sessions_expected"] > 0]
+    rows = quality.loc[quality["sessions_expected"].fillna(0) > 0].astype({"sessions_expected": "int64", "sessions_marked": "int64"})
     pooled = rows.groupby("area_name")[["sessions_marked", "sessions_expected"]].sum()
     lowest = rows.loc[rows.groupby("area_name")["completeness"].idxmin()].set_index("area_name")
     thin = rows["completeness"].lt(floor).groupby(rows["area_name"]).sum()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from .codes import CODE_CHANGE
-from .extracts import FORMS, Source, literal, quoted
+from .code_lists import code_rules_sql
+from .entries import Column, Table
+from .extracts import DUCKDB_TYPE, UNREADABLE, Source, literal, quoted
+from .wording import CONTROL_CHARACTERS, FORMS, LONGEST_TEXT
+
+SHOWN = 80  # characters of an offending value that a reject shows
 
 
 @dataclass(frozen=True)
@@ -13,7 +18,7 @@ class Rule:
     """A rule that a row can break.
 
     ``broken`` is SQL, true for a row that breaks it, over columns ``typed_<column>`` (in declared types), ``given_<column>``
-    (as supplied) and, for marks, what ``MARK_JOINS`` adds; ``value`` is SQL of the offending value as text.
+    (as supplied) and whatever else its caller joins; ``value`` is SQL of the offending value as text.
     """
 
     column: str
@@ -25,31 +30,89 @@ class Rule:
 
 
 def column_rules(source: Source) -> list[Rule]:
-    """Rules that follow from the dictionary entry alone: missing, type, enum, range, pattern."""
+    """Rules that follow from the dictionary entry alone: of single columns, and between the columns of a row."""
+    return [rule for column in source.table.columns for rule in _of_column(source, column)] + _between_columns(source.table)
+
+
+def _of_column(source: Source, column: Column) -> list[Rule]:
+    typed, given = quoted(f"typed_{column.name}"), quoted(f"given_{column.name}")
+    value = f"CAST({given} AS VARCHAR)"
+    text = column.type == "string"
     rules = []
-    for column in source.table.columns:
-        typed, given = f"typed_{column.name}", f"given_{column.name}"
-        value = f"CAST({given} AS VARCHAR)"
-        sensitive = column.sensitivity != "aggregate"
 
-        def add(rule: str, broken: str, mend: str) -> None:
-            rules.append(Rule(column.name, rule, broken, value, mend, sensitive))  # noqa: B023
+    def add(rule: str, broken: str, mend: str, shown: str = value) -> None:
+        rules.append(Rule(column.name, rule, broken, shown, mend, column.sensitivity != "aggregate"))
 
-        if column.required:
-            empty = f" OR {given} = ''" if column.type == "string" else ""
-            add("missing", f"({given} IS NULL{empty})", "supply the value")
-        if not (column.type == "string" or source.as_declared):
-            add("type", f"{given} IS NOT NULL AND {typed} IS NULL", FORMS[column.type])
-        if column.enum is not None:
-            allowed = ", ".join(literal(v) if column.type == "string" else str(v) for v in column.enum)
-            add("not in list", f"{typed} NOT IN ({allowed}) AND CAST({typed} AS VARCHAR) <> ''", f"use one of {', '.join(str(v) for v in column.enum)}")
-        if column.minimum is not None:
-            add("too low", f"{typed} < {column.minimum}", f"give at least {column.minimum}")
-        if column.maximum is not None:
-            add("too high", f"{typed} > {column.maximum}", f"give at most {column.maximum}")
-        if column.pattern is not None:
-            add("form", f"{typed} <> '' AND NOT regexp_full_match({typed}, {literal(column.pattern)})", f"give a value of the form {column.pattern}")
+    if column.required:
+        empty = f" OR {given} = ''" if text and source.table.extract else ""
+        add("missing", f"({given} IS NULL{empty})", "supply the value")
+    if not (text or source.as_declared):
+        add("type", f"{given} IS NOT NULL AND {typed} IS NULL", FORMS[column.type])
+    if column.type == "number":
+        add("not finite", f"isinf({typed})", "leave the value empty where no number exists")
+    if text and source.table.extract:
+        if column.name in source.replaced:
+            add("not a UPN" if source.replaced[column.name] == "upn" else "not a date", f"starts_with({typed}, {literal(UNREADABLE)})",
+                "give the pupil number as 13 characters with its check letter" if source.replaced[column.name] == "upn" else FORMS["date"])
+        add("too long", f"length({typed}) > {LONGEST_TEXT}", f"give at most {LONGEST_TEXT:,} characters", f"left({value}, {SHOWN})")
+        add("control character", f"regexp_matches({typed}, {literal(CONTROL_CHARACTERS)})", "leave out control characters",
+            f"regexp_replace({value}, {literal(CONTROL_CHARACTERS)}, '?', 'g')")
+    if column.enum is not None:
+        allowed = ", ".join(literal(v) if text else str(v) for v in column.enum)
+        add("not in list", f"{typed} NOT IN ({allowed}) AND CAST({typed} AS VARCHAR) <> ''", f"use one of {', '.join(str(v) for v in column.enum)}",
+            f"left({value}, {SHOWN})")
+    if column.minimum is not None:
+        add("too low", f"{typed} < {column.minimum}", f"give at least {column.minimum}")
+    if column.maximum is not None:
+        add("too high", f"{typed} > {column.maximum}", f"give at most {column.maximum}")
+    if column.pattern is not None:
+        unread = f" AND NOT starts_with({typed}, {literal(UNREADABLE)})" if column.name in source.replaced else ""
+        add("form", f"{typed} <> '' AND NOT regexp_full_match({typed}, {literal(column.pattern)}){unread}", f"give a value of the form {column.pattern}",
+            f"left({value}, {SHOWN})")
     return rules
+
+
+def _between_columns(table: Table) -> list[Rule]:
+    return [Rule(rule.column, rule.name, rule.broken_sql("typed_"), f"CAST({quoted(f'typed_{rule.column}')} AS VARCHAR)", rule.mend,
+                 table.column(rule.column).sensitivity != "aggregate") for rule in table.rules]
+
+
+def rule_queries(table: Table) -> dict[tuple[str, str], str]:
+    """One query for each constraint of an entry, by rule and column: how many rows of the DuckDB table of that name break it.
+
+    The table has the declared columns in declared types (see :func:`duckdb_table`). Rules that need other tables are not
+    among them.
+    """
+    source = _as_declared(table)
+    rows = ", ".join(f"{source.raw(c)} AS {quoted('given_' + c.name)}, {source.typed(c)} AS {quoted('typed_' + c.name)}" for c in table.columns)
+    queries = {(rule.name, rule.column): f"SELECT count(*) FROM (SELECT {rows} FROM {quoted(table.name)}) WHERE {rule.broken}" for rule in column_rules(source)}
+    queries |= {(rule, c.name): f"SELECT count(*) FROM (SELECT {rows} FROM {quoted(table.name)}) WHERE {broken}"
+                for c in table.columns if c.code_list for rule, broken in code_rules_sql(c).items()}
+    for columns, name in (*(((c.name,), "repeated value") for c in table.columns if c.unique), *(((table.primary_key, "repeated key"),) if table.primary_key else ())):
+        key = ", ".join(quoted(c) for c in columns)
+        queries[name, "+".join(columns)] = f"SELECT count(*) FROM (SELECT 1 FROM {quoted(table.name)} GROUP BY {key} HAVING count(*) > 1)"
+    return queries
+
+
+def duckdb_table(table: Table) -> str:
+    """SQL statements that make an entry's table in DuckDB, with its types, checks and keys.
+
+    A key with columns that may be missing becomes a unique index in which a missing value is like any other.
+    """
+    source = _as_declared(table)
+    lines = [f"{quoted(c.name)} {DUCKDB_TYPE[c.type]}{' NOT NULL' if c.required else ''}{' UNIQUE' if c.unique else ''}" for c in table.columns]
+    broken = [rule.broken for rule in column_rules(source)]
+    broken += [sql for c in table.columns if c.code_list for sql in code_rules_sql(c).values()]
+    lines += ["CHECK (NOT coalesce({}, false))".format(re.sub(r'"(?:typed|given)_([^"]+)"', r'"\1"', sql)) for sql in broken]
+    statements = [f"CREATE TABLE {quoted(table.name)} (\n  " + ",\n  ".join(lines) + "\n)"]
+    if table.primary_key:
+        parts = ", ".join(quoted(n) if table.column(n).required else f"(coalesce(CAST({quoted(n)} AS VARCHAR), ''))" for n in table.primary_key)
+        statements.append(f"CREATE UNIQUE INDEX {quoted('key_of_' + table.name)} ON {quoted(table.name)} ({parts})")
+    return ";\n".join(statements) + ";\n"
+
+
+def _as_declared(table: Table) -> Source:
+    return Source(table, table.path, quoted(table.name), {c.name: DUCKDB_TYPE[c.type] for c in table.columns})
 
 
 def foreign_rules(source: Source) -> list[Rule]:
@@ -63,61 +126,28 @@ def foreign_rules(source: Source) -> list[Rule]:
     return rules
 
 
-def _order(first: str, second: str, said: str) -> Rule:
-    return Rule(second, said, f"typed_{second} < typed_{first}", f"CAST(typed_{second} AS VARCHAR)", "correct the dates", True)
-
-
 def _in_calendar(column: str) -> Rule:
     return Rule(column, "outside the calendar", f"typed_{column} NOT BETWEEN (SELECT min(date) FROM days) AND (SELECT max(date) FROM days)",
                 f"CAST(typed_{column} AS VARCHAR)", "correct the date, or supply the calendar of that year", True)
 
 
 def table_rules(name: str) -> list[Rule]:
-    """Rules between the columns of one table, and between its dates and the calendar's school days (relation ``days``)."""
+    """Rules of one table that need another: its dates held against the calendar's (relation ``days``), and what refers to it."""
     if name == "schools":
-        return [_in_calendar("mentoring_start"),
-                Rule("mentoring_start", "mentors without a start", "typed_mentor_school AND typed_mentoring_start IS NULL", "NULL",
-                     "give the first day of mentoring", False),
-                Rule("mentoring_start", "start without mentors", "NOT typed_mentor_school AND typed_mentoring_start IS NOT NULL",
-                     "CAST(typed_mentoring_start AS VARCHAR)", "correct `mentor_school`, or leave the date empty", False)]
-    if name == "calendar":
-        return [Rule("half_term", "school day without a half-term", "typed_school_day AND (typed_half_term IS NULL OR typed_term IS NULL)",
-                     "NULL", "give term and half-term of every school day", False)]
+        return [_in_calendar("mentoring_start")]
     if name == "pupils":
-        return [_order("enrolment_start", "enrolment_end", "ends before it begins"),
-                Rule("academic_year", "year without a calendar", "regexp_full_match(typed_academic_year, '[0-9]{4}/[0-9]{2}') AND typed_academic_year NOT IN (SELECT academic_year FROM days)",
+        return [Rule("academic_year", "year without a calendar", "regexp_full_match(typed_academic_year, '[0-9]{4}/[0-9]{2}') AND typed_academic_year NOT IN (SELECT academic_year FROM days)",
                      "typed_academic_year", "supply the calendar of that year, or leave the enrolment out", False)]
-    if name == "programmes":
-        return [_order("start_date", "end_date", "ends before it begins")]
     if name == "meetings":
         return [_in_calendar("meeting_date")]
     if name == "referrals":
-        return [_in_calendar("referral_date"), _order("referral_date", "start_date", "support before referral"), _order("start_date", "end_date", "ends before it begins"),
-                Rule("start_date", "support without consent", "NOT typed_consent AND typed_start_date IS NOT NULL",
-                     "CAST(typed_start_date AS VARCHAR)", "correct `consent`, or leave the date empty", True),
-                Rule("start_date", "end without a start", "typed_start_date IS NULL AND typed_end_date IS NOT NULL",
-                     "CAST(typed_end_date AS VARCHAR)", "supply the start of support", True)]
+        return [_in_calendar("referral_date")]
+    if name == "suspensions":
+        return [_in_calendar("start_date")]
+    if name == "survey_items":
+        scale = "FROM accepted_survey_scales AS s WHERE s.scale = typed_scale AND s.item = typed_item"
+        return [Rule("item", "not in survey_scales", f"NOT EXISTS (SELECT 1 {scale})", "typed_scale || ' ' || typed_item",
+                     "correct it, or supply the row of `survey_scales` it refers to", False),
+                Rule("response", "outside the scale", f"EXISTS (SELECT 1 {scale} AND typed_response NOT BETWEEN s.lowest AND s.highest)",
+                     "CAST(typed_response AS VARCHAR)", "correct the answer, or the range in `survey_scales`", True)]
     return []
-
-
-def mark_rules() -> list[Rule]:
-    """Rules of marks that need codes, calendar and enrolments (which ``MARK_JOINS`` joins)."""
-    day, change = "CAST(typed_date AS VARCHAR)", f"DATE {literal(CODE_CHANGE)}"
-    code = "typed_code || ' on ' || CAST(typed_date AS VARCHAR)"
-    return [
-        Rule("code", "unknown code", "typed_code <> '' AND codes.code IS NULL", "typed_code", "use a code of the attendance register", False),
-        Rule("code", "code not in use on this date",
-             f"codes.code IS NOT NULL AND typed_date IS NOT NULL AND CASE WHEN typed_date < {change} THEN codes.class_before ELSE codes.class_from END IS NULL",
-             code, f"use the code in force: codes changed on {CODE_CHANGE:%d %B %Y}".replace(" 0", " "), False),
-        Rule("date", "not a school day", "typed_date IS NOT NULL AND days.date IS NULL", day, "correct the date, or the calendar", False),
-        Rule("date", "outside the enrolment",
-             "days.date IS NOT NULL AND typed_pupil_id IN (SELECT pupil_id FROM accepted_pupils) AND (enrolled.pupil_id IS NULL "
-             "OR typed_date < enrolled.enrolment_start OR typed_date > enrolled.enrolment_end)",
-             day, "correct the date, or the enrolment's dates", False),
-    ]
-
-
-MARK_JOINS = (
-    "LEFT JOIN mark_classes AS codes ON typed_code = codes.code LEFT JOIN days ON typed_date = days.date "
-    "LEFT JOIN accepted_pupils AS enrolled ON typed_pupil_id = enrolled.pupil_id AND days.academic_year = enrolled.academic_year"
-)

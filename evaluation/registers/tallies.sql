@@ -1,17 +1,17 @@
--- One scan of the marks: whole-number tallies per pupil, half-term and code, from which intake and panel both follow.
--- Reads {marks} (pupil_id, date, session, code) and days (date, half_term, academic_year, slot).
--- ticks: one bit for each session marked, so that a session that is there twice shows as fewer bits than marks.
+-- One scan of the marks: whole numbers per pupil, school and stretch of days, from which intake and panel both follow.
+-- Reads {marks} (pupil_id, school_id if any, date, session, code), days (date, segment, bit) and mark_codes (code, codes_a,
+-- codes_b). Each code adds one to the counter of its group, several counters to a whole number; each day adds its own
+-- power of two, so that the sum has as many binary ones as there are marks if, and only if, no session is there twice.
 SELECT
     m.pupil_id,
-    d.half_term,
-    d.academic_year,
-    m.date >= DATE '{code_change}' AS from_change,
-    m.code,
+    {school_id} AS school_id,
+    d.segment,
     count(*) AS marks,
-    count(CASE WHEN m.session IN ('AM', 'PM') THEN 1 END) AS sessions_named,
-    min(m.date) AS first_date,
-    max(m.date) AS last_date,
-    bit_or(CASE WHEN d.slot < {slots} THEN 1::HUGEINT << CAST(d.slot + CASE WHEN m.session = 'PM' THEN 1 ELSE 0 END AS INTEGER) ELSE 0::HUGEINT END) AS ticks
+    TRY_CAST(sum(c.codes_a) AS BIGINT) AS codes_a,
+    TRY_CAST(sum(c.codes_b) AS BIGINT) AS codes_b,
+    TRY_CAST(sum(d.bit) AS BIGINT) AS all_days,
+    TRY_CAST(sum(d.bit) FILTER (WHERE m.session = 'PM') AS BIGINT) AS pm_days
 FROM {marks} AS m
 LEFT JOIN days AS d ON m.date = d.date
-GROUP BY m.pupil_id, d.half_term, d.academic_year, m.date >= DATE '{code_change}', m.code
+LEFT JOIN mark_codes AS c ON m.code = c.code
+GROUP BY {keys}

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 from evaluation.errors import DataError
 from evaluation.protocol.load import digest_of
 from evaluation.registers.dictionary import load_table
-from evaluation.registers.extracts import find_file
+from evaluation.registers.extracts import find_file, superseded_files
+from evaluation.registers.pseudonyms import key_mark, read_key
 
 from .files import read_json, sha256_of
 from .fingerprint import distribution_versions, package_digests
@@ -26,17 +27,29 @@ TRUTH = "truth/pupil_effects.parquet"
 
 @dataclass(frozen=True)
 class DataFolder:
-    """A folder of extracts with its label (simulated, published or restricted) and its files' digests."""
+    """A folder of extracts with its label (simulated, published or restricted) and its files' digests.
+
+    ``tables`` names the file of each table that is there, ``superseded`` earlier deliveries of tables, ``key_mark`` tells
+    which pseudonym key is set.
+    """
 
     folder: Path
     label: str
     files: dict[str, str]
     tables: dict[str, str]
     notes: tuple[str, ...] = field(default=())
+    superseded: tuple[str, ...] = field(default=())
+    key_mark: str = ""
 
-    def digest(self, table: str) -> str:
-        """SHA-256 of the file that holds a table."""
-        return self.files[self.tables[table]]
+    def digest(self, table: str) -> str | None:
+        """SHA-256 of the file that holds a table; None for an optional table that is absent."""
+        return self.files[self.tables[table]] if table in self.tables else None
+
+    def inputs(self, tables: Iterable[str]) -> dict[str, str]:
+        """What a stage that reads these tables depends on, by name."""
+        found = {f"extract {t}": f"{Path(self.tables[t]).suffix} {self.digest(t)}" if t in self.tables else "not supplied" for t in tables}
+        found |= {f"extract {name}": self.files[name] for name in self.superseded}
+        return found | ({"pseudonym key": self.key_mark} if self.key_mark else {})
 
     @property
     def truth(self) -> Path | None:
@@ -58,13 +71,14 @@ def open_folder(root: Path, kind: Kind, folder: Path) -> DataFolder:
         raise DataError("there is no such data folder", where=str(folder), mend="give the folder that holds the extracts with --data")
     tables: dict[str, str] = {}
     for table in dict.fromkeys(t for stage in kind.stages for t in stage.raw):
-        path = find_file(folder, table)
-        if path.is_symlink():
-            raise DataError("a symbolic link", where=f"{folder.name}/{path.name}", mend="put the file itself into the folder")
-        tables[table] = path.name
-    files = {name: sha256_of(folder / name) for name in tables.values()}
+        path = find_file(folder, table, optional=load_table(root, table).optional)
+        if path is not None:
+            tables[table] = path.name
+    superseded = superseded_files(folder, tables) if "deliveries" in tables else ()
+    files = {name: sha256_of(folder / name) for name in (*tables.values(), *superseded)}
     label, notes, more = _label(root, folder, tables, files)
-    return DataFolder(folder=folder, label=label, files={**files, **more}, tables=tables, notes=notes)
+    return DataFolder(folder=folder, label=label, files={**files, **more}, tables=tables, notes=notes, superseded=superseded,
+                      key_mark=key_mark(read_key(root)))
 
 
 def _label(root: Path, folder: Path, tables: dict[str, str], files: dict[str, str]) -> tuple[str, tuple[str, ...], dict[str, str]]:
@@ -74,6 +88,8 @@ def _label(root: Path, folder: Path, tables: dict[str, str], files: dict[str, st
             said: dict[str, str] = dict(read_json(manifest)["files"])
         except (ValueError, KeyError, TypeError):
             said = {}
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in said):
+            return "restricted", (f"{MANIFEST} names files outside the folder: the data are treated as restricted",), {}
         unlisted = sorted(set(files) - set(said))
         more = {name: sha256_of(folder / name) for name in said if name not in files and (folder / name).is_file()}
         wrong = sorted(name for name, digest in said.items() if {**files, **more}.get(name) != digest)

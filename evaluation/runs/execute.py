@@ -133,9 +133,11 @@ def verify_stage(stage: Stage, folder: Path, root: Path) -> dict[str, dict[str, 
 
 def _same_inputs(study: Study, stage: Stage) -> None:
     """The files that a stage read must still be those that were looked at when the run began."""
-    for table in stage.raw if study.data is not None else ():
-        if sha256_of(study.data.folder / study.data.tables[table]) != study.data.digest(table):
-            raise DataError(f"`{study.data.tables[table]}` changed while the stage was reading it", where=study.data.folder.name,
+    data = study.data
+    names = (*(data.tables[t] for t in stage.raw if t in data.tables), *data.superseded) if data is not None and stage.raw else ()
+    for name in names:
+        if sha256_of(data.folder / name) != data.files[name]:
+            raise DataError(f"`{name}` changed while the stage was reading it", where=data.folder.name,
                             mend="leave the data alone while a study runs, and give the same command again")
 
 

@@ -69,7 +69,7 @@ class Study:
                 found[table] = results[self.kind.writer(table).name].table_digest(table)
         if stage.raw or stage.truth:
             assert self.data is not None
-            found |= {f"extract {table}": f"{Path(self.data.tables[table]).suffix} {self.data.digest(table)}" for table in stage.raw}
+            found |= self.data.inputs(stage.raw)
             if stage.truth and self.data.truth is not None:
                 found["truth"] = self.data.files["truth/pupil_effects.parquet"]
         return found
@@ -149,16 +149,22 @@ def _refuse_inside(root: Path, out: Path | None, folder: DataFolder) -> None:
                             where=shown(inside, root), mend="name a folder outside the project with --out FOLDER")
 
 
-def check_extracts(study: Study) -> None:
+def check_extracts(study: Study) -> tuple[str, ...]:
     """Hold the headers of the extracts against the dictionary; no kernel is started.
+
+    Returns
+    -------
+    tuple of str
+        What was read under another name and the like, a sentence each.
 
     Raises
     ------
     DataError
         Names the file, the column, the rule and the mend.
     """
-    if study.data is not None and study.kind.checker is not None:
-        load_object(study.kind.checker)(study.data.folder, study.root, list(study.data.tables))
+    if study.data is None or study.kind.checker is None:
+        return ()
+    return load_object(study.kind.checker)(study.data.folder, study.root, [table for stage in study.kind.stages for table in stage.raw]) or ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import pytest
 from small_study import ROOT, SEED, small_design, study_values
 
 from evaluation.protocol.trial import RegistersSection
-from evaluation.registers.simulator import simulate_extracts
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +22,8 @@ def section() -> RegistersSection:
 @pytest.fixture(scope="session")
 def extract(tmp_path_factory) -> Path:
     """A simulated extract; tests that change it copy it first."""
+    from evaluation.registers.simulator import simulate_extracts
+
     folder = tmp_path_factory.mktemp("extract")
     simulate_extracts(small_design(), ROOT, folder, SEED)
     return folder
@@ -31,6 +32,8 @@ def extract(tmp_path_factory) -> Path:
 @pytest.fixture
 def simulate(tmp_path):
     """Write a small extract with changes to the design; returns its folder."""
+
+    from evaluation.registers.simulator import simulate_extracts
 
     def run(name: str, seed: int = SEED, **changes) -> Path:
         simulate_extracts(small_design(**changes), ROOT, tmp_path / name, seed)

@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 
 from evaluation.errors import DataError
-from evaluation.registers.codes import CLASSES, CODE_CHANGE, attendance_codes, code_class
+from evaluation.registers.codes import CLASSES, CODE_CHANGE, attendance_codes, code_class, code_groups, withdrawn_code_mend
+from evaluation.registers.panel import COUNTER_BITS, COUNTERS
 
 ATTENDING, ACTIVITY = "attending", "approved_educational_activity"
 AUTHORISED, UNAUTHORISED = "authorised_absence", "unauthorised_absence"
@@ -58,3 +59,21 @@ def test_harmonised_classes_are_one_on_both_sides():
 def test_unknown_codes_are_refused(code):
     with pytest.raises(DataError, match="no register code"):
         code_class(code, FIRST_FROM)
+
+
+def test_groups_hold_every_code_once_and_fit_two_whole_numbers():
+    groups = code_groups()
+    assert sorted(code for group in groups for code in group.codes) == sorted(BEFORE_AND_FROM)
+    assert len(groups) <= 2 * COUNTERS and COUNTERS * COUNTER_BITS <= 63
+    for group in groups:
+        assert {BEFORE_AND_FROM[code] for code in group.codes} == {(group.class_before, group.class_from)}
+    assert [g.codes for g in groups if g.own_count] == [("L",), ("B",), ("K",), ("C2",), ("E",), ("U",)]
+
+
+@pytest.mark.parametrize("code", [code for code, kinds in BEFORE_AND_FROM.items() if None in kinds])
+def test_every_code_that_is_not_in_use_names_one_that_is(code):
+    import re
+
+    day = LAST_BEFORE if BEFORE_AND_FROM[code][0] is None else FIRST_FROM
+    named = re.findall(r"`([^`]+)`", withdrawn_code_mend(code, day))
+    assert named and all(BEFORE_AND_FROM[other][day >= FIRST_FROM] for other in named)

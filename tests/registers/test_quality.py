@@ -3,7 +3,10 @@
 import pandas as pd
 import pytest
 
-from evaluation.registers.quality import annual_absence, annual_bands, completeness_by_area, mark_mix, register_quality, reject_summary
+from evaluation.registers.grid import school_grid
+from evaluation.registers.lists import calendar_used
+from evaluation.registers.quality import annual_absence, annual_bands, completeness_by_area, mark_mix, register_quality, register_weeks, reject_summary
+from evaluation.registers.register_counts import Counted
 
 SCHOOLS = pd.DataFrame({"school_id": ["S1", "S2"], "area_code": ["A1", "A2"], "area_name": ["North", "South"]})
 
@@ -40,13 +43,30 @@ def test_bands_hold_each_pupil_once():
     assert table.groupby("academic_year")["share"].sum().tolist() == pytest.approx([100.0, 100.0])
 
 
-def quality() -> pd.DataFrame:
+def counted(**changes) -> tuple:
+    """P1 on roll for two days and P2 for the first of them, at a school whose calendar is of its own area."""
     days = pd.DataFrame({"date": pd.to_datetime(["2024-06-03", "2024-06-04", "2024-09-03", "2024-09-04"]), "academic_year": ["2023/24"] * 2 + ["2024/25"] * 2,
                          "half_term": [12, 12, 13, 13], "term": "x", "school_day": True})
     pupils = pd.DataFrame({"pupil_id": ["P1", "P2"], "academic_year": "2023/24", "school_id": "S1", "enrolment_start": pd.to_datetime("2023-09-01"),
-                           "enrolment_end": pd.to_datetime([None, "2024-06-03"])})
+                           "enrolment_end": pd.to_datetime([None, "2024-06-03"]), "enrolment_status": None})
     panel = pd.DataFrame([panel_row("P1", 12, 3, 1, 0, no_mark=1), panel_row("P2", 12, 2, 0, 0)])
-    return register_quality(panel, pupils, days, SCHOOLS)
+    marked = pd.DataFrame({"school_id": ["S1"], "week": pd.to_datetime(["2024-06-03"]), "half_term": [12], "sessions_marked": [5]})
+    made = Counted(panel, panel, marked, pd.DataFrame(), True, changes.pop("by_school", True))
+    return made, pupils.assign(**changes), school_grid(days)
+
+
+CALENDARS = SCHOOLS[["school_id", "area_code"]].assign(calendar="all")
+
+
+def quality() -> pd.DataFrame:
+    made, pupils, grid = counted()
+    return register_quality(made, register_weeks(made, pupils, CALENDARS, grid), calendar_used(grid), SCHOOLS)
+
+
+def test_the_subsidiary_school_is_expected_to_keep_a_register_only_where_marks_name_their_school():
+    for by_school, expected in ((True, 6), (False, 4)):
+        made, pupils, grid = counted(by_school=by_school, enrolment_status=["main", "subsidiary"])
+        assert register_weeks(made, pupils, CALENDARS, grid)["sessions_expected"].tolist() == [expected]
 
 
 def test_sessions_are_expected_on_school_days_on_roll_alone():

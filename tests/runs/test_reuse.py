@@ -76,10 +76,10 @@ def test_a_package_edit_invalidates_every_stage_and_names_the_file(finished, tmp
 def test_a_changed_dictionary_entry_runs_the_stages_that_use_it(finished):
     path = finished.root / "data_dictionary" / "totals.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("Of the tests.", "Of these tests."), encoding="utf-8")
-    from evaluation.registers import dictionary
+    from evaluation.registers import entries
     from evaluation.runs import fingerprint
 
-    dictionary._load_table.cache_clear()
+    entries._load_table.cache_clear()
     fingerprint.dictionary_digest.cache_clear()
     assert [p.action for p in plan_study(finished.study())] == ["reused", "runs", "waits"]
 

@@ -128,6 +128,7 @@ def stock(tmp_path_factory) -> Path:
         simulate_extracts(small_design(), ROOT, folder / "extracts", SEED)
         shutil.rmtree(folder / "extracts" / "truth")
         (folder / "extracts" / "simulation.json").unlink()  # as real extracts: without it they count as restricted
+        (folder / "extracts" / "deliveries.parquet").unlink()  # it holds each file to its hash, and tests spoil them
 
     return made_once(tmp_path_factory, "bad-input", make)
 

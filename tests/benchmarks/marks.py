@@ -1,0 +1,69 @@
+"""One hundred million marks to the panel beside a plain group-by, their validation, and how time grows to a billion marks."""
+
+from __future__ import annotations
+
+import sys
+from math import log
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from tests.benchmarks import data_marks, timing
+from tests.results_page import write_part
+
+PART = "marks"
+PEERS = Path(__file__).with_name("peers") / "marks.py"
+SIZES = {"10M": 26_316, "100M": data_marks.PUPILS, "1,000M": 10 * data_marks.PUPILS}
+MILLIONS = {"10M": 10, "100M": 100, "1,000M": 1000}
+
+
+def files(parts: int) -> list[str]:
+    """The files of one hundred million marks each, made where they are not there."""
+    folder = timing.data_folder()
+    data_marks.make(folder, data_marks.PUPILS)
+    return [str(folder / "marks.parquet"), *(str(data_marks.shifted(folder, part)) for part in range(1, parts))]
+
+
+def main() -> None:
+    """Measure, and write the part of the page."""
+    (marks,) = files(1)
+    peer = [timing.peer_python() or sys.executable, str(PEERS)]
+    calendar = str(timing.data_folder() / "calendar.parquet")
+    ours = timing.here("tests.benchmarks.marks_program")
+    results = timing.by_turns({
+        "panel": [*ours, "panel", calendar, marks], "duckdb": [*peer, "duckdb", marks, calendar], "validation": [*ours, "validation", calendar, marks],
+        "sixteen": [*peer, "sixteen", marks, calendar], "polars": [*peer, "polars", marks, calendar],
+    })
+    small = str(data_marks.make(timing.data_folder(), SIZES["10M"], "marks_10m.parquet"))
+    growth = {"10M": [timing.measure([*ours, "panel-file", calendar, small])], "100M": [timing.measure([*ours, "panel-file", calendar, marks]) for _ in range(timing.ROUNDS)],
+              "1,000M": [timing.measure([*ours, "panel-file", calendar, *files(10)])]}
+    write_part(timing.RESULTS, PART, text(results, growth))
+
+
+def text(results: dict[str, list[timing.Measured]], growth: dict[str, list[timing.Measured]]) -> str:
+    """The part of the page."""
+    names = {"panel": "Panel: 25 columns, every class and count", "duckdb": "duckdb: two filtered counts", "validation": "Panel and every rule of marks",
+             "sixteen": "duckdb: sixteen filtered counts", "polars": "polars: two filtered counts"}
+    against = {"panel": f"{timing.ratio(results, 'panel', 'duckdb'):.2f} of duckdb's two counts", "validation": f"{timing.ratio(results, 'validation', 'panel'):.2f} of the panel",
+               "sixteen": f"{timing.ratio(results, 'sixteen', 'duckdb'):.2f} of duckdb's two counts"}
+    lines = ["## Marks to panel", "", f"`python -m tests.benchmarks.marks` ({timing.machine()}) One hundred million marks of 263,158 pupils in one Parquet file, to 1.58 million "
+             "pupils by half-term.", "", *timing.HEADER]
+    lines += [timing.line(names[name], "100M marks", results[name], against.get(name, "")) for name in names]
+    lines += ["", "The panel written to a Parquet file, by number of marks (the billion in ten files; memory of DuckDB limited to 2.5 GB):", "", *timing.HEADER]
+    lines += [timing.line("Panel to file", f"{size} marks", found, "") for size, found in growth.items()]
+    seconds = {size: median(m.seconds for m in found) for size, found in growth.items()}
+    slope = log(seconds["1,000M"] / seconds["100M"]) / log(10)
+    fitted = np.polyfit([log(MILLIONS[size]) for size in seconds], [log(s) for s in seconds.values()], 1)[0]
+    lines += ["", f"Slope of log time on log marks: {slope:.2f} from a hundred million to a billion, {fitted:.2f} over the three sizes.", "",
+              "All programs give the same number of pupils by half-term: " + ("yes." if agree(results) else "NO.")]
+    return "\n".join(lines)
+
+
+def agree(results: dict[str, list[timing.Measured]]) -> bool:
+    """Whether all programs count the same rows."""
+    return len({m.printed["groups"] for found in results.values() for m in found}) == 1
+
+
+if __name__ == "__main__":
+    main()
