@@ -20,6 +20,9 @@ SCORE_TOLERANCE = 1e-10
 RANK_TOLERANCE = 1e-9
 """Share of a standardised column left after projection on the others, below which it is a combination of them."""
 
+CLEARLY_INDEPENDENT = 1e-6
+"""Smallest eigenvalue of the correlation matrix above which every column keeps more of itself than ``RANK_TOLERANCE``."""
+
 LARGEST_LOGIT = 25.0
 """A fitted logit beyond this is a probability within 1e-11 of 0 or 1: the data are separated there."""
 
@@ -73,10 +76,36 @@ def propensity_score(data: pd.DataFrame, treatment: str, on: Sequence[str]) -> P
         raise UnidentifiedError(f"there is no {arm} unit among {len(data)} rows", where=f"column `{treatment}`",
                                 mend="see the flow table for where the arm was lost")
     frame = numeric_columns(data, on, drop_first=True)
-    _refuse_redundant(frame)
-    centre, scale = frame.mean().to_numpy(), frame.std(ddof=0).to_numpy()
-    x = np.column_stack([np.ones(len(frame)), (frame.to_numpy() - centre) / scale])
-    beta = _maximise(x, treated.astype(float))
+    return fit_logit(frame, treated, np.ones(len(frame), dtype=bool))
+
+
+def fit_logit(frame: pd.DataFrame, outcome: np.ndarray, rows: np.ndarray) -> PropensityModel:
+    """Fit a logistic regression on some rows and predict it for all.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Finite numbers.
+    outcome : ndarray of bool, shape (n,)
+        Both values occur among ``rows``.
+    rows : ndarray of bool, shape (n,)
+        Rows to fit on.
+
+    Returns
+    -------
+    PropensityModel
+        For every row of ``frame``.
+
+    Raises
+    ------
+    UnidentifiedError
+        A column is constant among ``rows`` or a combination of others, or the columns separate the outcomes.
+    """
+    fitted = frame if rows.all() else frame.loc[rows]
+    values = fitted.to_numpy()
+    _refuse_redundant(fitted, values)
+    centre, scale = fitted.mean().to_numpy(), fitted.std(ddof=0).to_numpy()
+    beta = _maximise(np.column_stack([np.ones(len(fitted)), (values - centre) / scale]), outcome[rows].astype(float))
     slopes = beta[1:] / scale
     intercept = beta[0] - float(slopes @ centre)
     # Column by column, so that units with equal covariates get equal scores to the last bit wherever they stand.
@@ -85,14 +114,14 @@ def propensity_score(data: pd.DataFrame, treatment: str, on: Sequence[str]) -> P
         logit += slopes[j] * frame[name].to_numpy()
     return PropensityModel(
         coefficients=pd.Series([intercept, *slopes], index=["(Intercept)", *frame.columns], name="coefficient"),
-        logit=pd.Series(logit, index=data.index, name="logit"),
-        probability=pd.Series(1.0 / (1.0 + np.exp(-logit)), index=data.index, name="propensity_score"),
+        logit=pd.Series(logit, index=frame.index, name="logit"),
+        probability=pd.Series(1.0 / (1.0 + np.exp(-logit)), index=frame.index, name="propensity_score"),
     )
 
 
-def _refuse_redundant(frame: pd.DataFrame) -> None:
+def _refuse_redundant(frame: pd.DataFrame, values: np.ndarray) -> None:
     """Refuse constant columns and columns that the ones before them already determine."""
-    constant = [name for name in frame.columns if frame[name].nunique() == 1]
+    constant = [name for name, varies in zip(frame.columns, values.max(axis=0) > values.min(axis=0), strict=True) if not varies]
     if constant:
         raise UnidentifiedError(f"covariate(s) that do not vary: {', '.join(constant)}", where="on",
                                 mend="leave them out: a constant cannot tell units apart")
@@ -116,6 +145,8 @@ def redundant_columns(frame: pd.DataFrame) -> list[str]:
     list of str
         In the frame's order; leaving them out changes no fit.
     """
+    if _clearly_independent(frame):
+        return []
     basis = np.empty((len(frame), 0))
     redundant = []
     for name in frame.columns:
@@ -133,11 +164,23 @@ def redundant_columns(frame: pd.DataFrame) -> list[str]:
     return redundant
 
 
+def _clearly_independent(frame: pd.DataFrame) -> bool:
+    """Whether the correlations alone show, far from any rounding, that no column is a combination of others."""
+    values = frame.to_numpy(dtype=float)
+    centred = values - values.mean(axis=0)
+    products = centred.T @ centred
+    sizes = np.sqrt(np.diag(products))
+    if not (sizes > 0).all():
+        return False
+    return bool(np.linalg.eigvalsh(products / np.outer(sizes, sizes)).min() > CLEARLY_INDEPENDENT)
+
+
 def _maximise(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Newton steps on the logistic likelihood; a step that lowers the likelihood is halved."""
     beta = np.zeros(x.shape[1])
     beta[0] = np.log(y.mean() / (1.0 - y.mean()))
     eta = x @ beta
+    reached = _log_likelihood(eta, y)
     for _ in range(MAX_STEPS):
         probability = 1.0 / (1.0 + np.exp(-eta))
         weight = probability * (1.0 - probability)
@@ -146,14 +189,14 @@ def _maximise(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             step = np.linalg.solve(information, x.T @ (y - probability))
         except np.linalg.LinAlgError:
             break
-        old = _log_likelihood(eta, y)
         for _ in range(20):
             new_eta = x @ (beta + step)
-            if _log_likelihood(new_eta, y) >= old - 1e-12 * abs(old):
+            now = _log_likelihood(new_eta, y)
+            if now >= reached - 1e-12 * abs(reached):
                 break
             step = step / 2.0
         moved = np.abs(new_eta - eta).max()
-        beta, eta = beta + step, new_eta
+        beta, eta, reached = beta + step, new_eta, now
         if np.abs(eta).max() > LARGEST_LOGIT:
             break
         if moved < SCORE_TOLERANCE:
@@ -164,4 +207,5 @@ def _maximise(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _log_likelihood(eta: np.ndarray, y: np.ndarray) -> float:
-    return float((y * eta - np.logaddexp(0.0, eta)).sum())
+    softplus = np.log1p(np.exp(-np.abs(eta))) + np.maximum(eta, 0.0)  # log(1 + exp(eta)) without overflow
+    return float(y @ eta - softplus.sum())
