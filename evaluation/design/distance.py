@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.linalg.lapack import dpstrf
 
 from evaluation.design.covariates import numeric_columns
 from evaluation.errors import UnidentifiedError
 
 COVARIATE_DISTANCES = ("mahalanobis", "robust_mahalanobis", "scaled_euclidean")
 
-RANK_TOLERANCE = 1e-9
-"""Eigenvalues of the correlation matrix below this share of the largest are directions in which units do not differ."""
+RANK_TOLERANCE = 1.5e-8
+"""Singular values of a covariance below this share of the largest are directions in which units do not differ (as MatchIt)."""
 
 
 def distance_columns(data: pd.DataFrame, treated: np.ndarray, on: Sequence[str], distance: str, used: np.ndarray) -> np.ndarray:
@@ -25,8 +26,9 @@ def distance_columns(data: pd.DataFrame, treated: np.ndarray, on: Sequence[str],
         One row a unit.
     treated : ndarray of bool
     on : sequence of str
-        Covariates. Every level of a category of three levels or more enters, divided by the square root of 2, so that two
-        units of different levels are as far apart as two units of different sides of a 0/1 column [Hansen's optmatch].
+        Covariates. Every level of a category enters, divided by the square root of 2, so that two units of different levels are as
+        far apart as two units of different sides of a 0/1 column [Hansen's optmatch]. In ``scaled_euclidean`` each level is divided by
+        its own standard deviation, so that a category of two levels counts twice as much as the same 0/1 column (as MatchIt).
     distance : {"mahalanobis", "robust_mahalanobis", "scaled_euclidean"}
         By the covariance pooled within the arms [Rubin 1980]; by ranks, whose covariance is rescaled to that of untied ranks
         [Rosenbaum 2010, section 8.3]; each column by its own standard deviation pooled within the arms. As MatchIt.
@@ -45,31 +47,38 @@ def distance_columns(data: pd.DataFrame, treated: np.ndarray, on: Sequence[str],
         No covariate varies.
     """
     x = _columns(data, on)
+    if not (np.ptp(x[used], axis=0) > 0).any():
+        raise UnidentifiedError("no covariate of the distance varies", where="on", mend="name covariates that tell units apart")
+    x = x[:, np.ptp(x[used], axis=0) > 0]
     if distance == "robust_mahalanobis":
-        x = x.rank().to_numpy()
-        covariance = np.atleast_2d(np.cov(x[used], rowvar=False))
-        spread = np.sqrt(np.diag(covariance))
-        untied = np.std(np.arange(1, used.sum() + 1), ddof=1)
-        scale = np.divide(untied, spread, out=np.zeros_like(spread), where=spread > 0)
-        covariance = covariance * np.outer(scale, scale)
-    else:
-        x = x.to_numpy()
-        covariance = _pooled_covariance(x[used], treated[used])
-    if not (np.diag(covariance) > 0).any():
-        raise UnidentifiedError("no covariate of the distance varies within the arms", where="on", mend="name covariates that tell units apart")
+        ranked = np.zeros_like(x)
+        ranked[used] = pd.DataFrame(x[used]).rank().to_numpy()
+        covariance = np.atleast_2d(np.cov(ranked[used], rowvar=False))
+        scale = np.std(np.arange(1, used.sum() + 1), ddof=1) / np.sqrt(np.diag(covariance))
+        return ranked @ _root_of_inverse(covariance * np.outer(scale, scale))
     if distance == "scaled_euclidean":
-        spread = np.sqrt(np.diag(covariance))
-        return x[:, spread > 0] / spread[spread > 0]
-    return x @ _root_of_inverse(covariance)
+        spread = np.sqrt(np.diag(_pooled_covariance(x[used], treated[used])))
+        if not (spread > 0).all():
+            raise UnidentifiedError("a covariate of the distance does not vary within the arms", where="on", mend="match exactly on it instead")
+        return x / spread
+    x = (x - x.mean(axis=0)) / x.std(axis=0, ddof=1)
+    return x @ _root_of_inverse(_pooled_covariance(x[used], treated[used]))
 
 
-def _columns(data: pd.DataFrame, on: Sequence[str]) -> pd.DataFrame:
-    frame = numeric_columns(data, on, drop_first=False)
+def _columns(data: pd.DataFrame, on: Sequence[str]) -> np.ndarray:
+    """Numbers as they are, and a column for every level of a category, in the order of ``on``."""
+    parts = []
     for name in on:
-        levels = [c for c in frame.columns if c not in data.columns and c.startswith(f"{name}_")]
-        if len(levels) > 1:
-            frame[levels] = frame[levels] / np.sqrt(2.0)
-    return frame
+        part = numeric_columns(data, [name], drop_first=False)
+        if list(part.columns) == [name]:
+            parts.append(part.to_numpy())
+            continue
+        levels = part.to_numpy()
+        if levels.shape[1] == 1 and np.ptp(levels) > 0:  # two levels, of which the balance table shows one
+            levels = np.column_stack([1.0 - levels[:, 0], levels[:, 0]])
+        parts.append(levels / np.sqrt(2.0))
+    numeric_columns(data, on, drop_first=False)  # refuses a covariate that is named twice
+    return np.column_stack(parts)
 
 
 def _pooled_covariance(x: np.ndarray, treated: np.ndarray) -> np.ndarray:
@@ -79,13 +88,15 @@ def _pooled_covariance(x: np.ndarray, treated: np.ndarray) -> np.ndarray:
 
 
 def _root_of_inverse(covariance: np.ndarray) -> np.ndarray:
-    """A matrix R with R R' the inverse (the Moore-Penrose one, where columns determine one another)."""
-    scale = np.sqrt(np.diag(covariance))
-    scale = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    kept = values > RANK_TOLERANCE * values.max()
-    if kept.all():
-        return np.linalg.cholesky(np.linalg.inv(covariance))
+    """A matrix R with R R' the inverse (the Moore-Penrose one, where columns determine one another).
+
+    By pivoted Cholesky, whose first column depends on the pivot: the rule for ties sorts by it, as in MatchIt.
+    """
     values, vectors = np.linalg.eigh(covariance)
     kept = values > RANK_TOLERANCE * values.max()
-    return vectors[:, kept] / np.sqrt(values[kept])
+    inverse = np.linalg.inv(covariance) if kept.all() else (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    root, pivot, rank, _ = dpstrf(inverse, lower=0)
+    rows = np.triu(root)[: min(int(rank), int(kept.sum()))]
+    unpivoted = np.empty_like(rows)
+    unpivoted[:, np.asarray(pivot) - 1] = rows
+    return unpivoted.T

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from evaluation.design.assignment import match_fully, pair_optimally
 from evaluation.design.balance import effective_sample_size
-from evaluation.design.covariates import treatment_indicator
-from evaluation.design.nearest import nearest_with_replacement, nearest_without_replacement
-from evaluation.design.propensity import PropensityModel, propensity_score
-from evaluation.errors import DataError, ParameterError, UnidentifiedError
+from evaluation.design.covariates import numeric_columns, treatment_indicator
+from evaluation.design.entropy import entropy_weights
+from evaluation.design.measure import Measure, measure
+from evaluation.design.nearest import Problem, ScoreLine, Triples, choose_closest_first, choose_in_turn
+from evaluation.design.nearest_covariates import CovariateSpace
+from evaluation.design.options import Options
+from evaluation.design.pairs import (
+    NO_FREE,
+    NO_STRATUM,
+    OUTSIDE_CALIPER,
+    OUTSIDE_SUPPORT,
+    reasons_of_dropped,
+    strata_of,
+    table_of_pairs,
+    table_of_sets,
+    weights_of,
+)
+from evaluation.design.propensity import PropensityModel
+from evaluation.design.subclass import classes_of_covariates, classes_of_score
+from evaluation.errors import DataError, UnidentifiedError
 
-METHODS = ("nearest",)
-DISTANCES = ("propensity", "logit")
-ORDERS = ("largest", "smallest", "data")
-TIES = ("random", "order")
+__all__ = ["ALL_MATCHED", "NO_FREE", "NO_STRATUM", "OUTSIDE_CALIPER", "OUTSIDE_SUPPORT", "SOME_DROPPED", "Matching", "match"]
 
 ALL_MATCHED = "effect on the treated"
 SOME_DROPPED = "effect on the treated who could be matched"
-
-NO_STRATUM = "no comparison unit in its exact stratum"
-NO_FREE = "comparison units of its exact stratum all taken"
-OUTSIDE_CALIPER = "no comparison unit within the caliper"
+ESTIMANDS = {"ATT": (ALL_MATCHED, SOME_DROPPED), "ATC": ("effect on the comparison units", "effect on the comparison units who could be matched"),
+             "ATE": ("effect on all", "effect on those who could be matched")}
 
 
 @dataclass(frozen=True)
@@ -34,26 +47,31 @@ class Matching:
     Attributes
     ----------
     pairs : DataFrame
-        The only truth about who is compared with whom: one row per set and unit, with ``set_id`` (1, 2, ... in
-        the data's order of treated units), ``unit`` (row label of the data), ``treated``, ``weight`` (1 for the
-        treated unit, 1/k for each of its k comparisons), ``distance`` (absolute difference of the distance
-        measure from the set's treated unit; 0 for that unit itself).
+        The only truth about who is compared with whom: one row per set and unit, with ``set_id`` (1, 2, ... in the data's order of
+        treated units), ``unit`` (row label of the data), ``treated``, ``weight`` (1 for a treated unit; comparison units of a set share
+        its number of treated units), ``distance`` (from the set's treated unit, or its centre; 0 for that unit itself, missing in
+        classes, which have no centre). Empty for entropy balancing, which makes no sets.
     weights : Series
-        On the data's index: a unit's weights summed over its sets, 0 for units in no set. Comparison weights add
-        up to the number of matched treated units. (MatchIt rescales them to the number of matched comparison
-        units; within one arm the two differ by one factor.)
+        On the data's index: a unit's weights summed over its sets, 0 for units in no set. Comparison weights add up to the number of
+        matched treated units. (MatchIt rescales them to the number of matched comparison units; within one arm the two differ by
+        one factor.) For the estimand ATC the arms change roles; for ATE a set's weights in each arm add up to its number of units.
     dropped : Series
-        Treated units in no set: row label to reason.
+        Units the estimand is about that are in no set: row label to reason.
     effective_n : dict
         Kish's effective number of units by arm, keys ``treated`` and ``comparison``.
     estimand : str
-        Says so when treated units were dropped: the estimate is then about other pupils than the cohort.
-    score : Series
-        The distance measure of every row.
+        Says so when units were dropped: the estimate is then about other pupils than the cohort.
+    score : Series or None
+        The propensity score on its scale, where the matching used one.
     caliper : float or None
-        The caliper in units of the distance measure.
-    model : PropensityModel
+        The caliper on the score, in its units.
+    model : PropensityModel or None
         The fitted score.
+    calipers : dict
+        Every caliper in units of its column.
+    outside_preferred : Index
+        Units that found nobody in their preferred stratum and were matched outside it; None when no preference was named.
+    method : str
     """
 
     pairs: pd.DataFrame
@@ -61,9 +79,12 @@ class Matching:
     dropped: pd.Series
     effective_n: dict[str, float]
     estimand: str
-    score: pd.Series
+    score: pd.Series | None
     caliper: float | None
-    model: PropensityModel
+    model: PropensityModel | None
+    calipers: dict[str, float] = field(default_factory=dict)
+    outside_preferred: pd.Index | None = None
+    method: str = "nearest"
 
     def _repr_html_(self) -> str:
         sets, lost = self.pairs["set_id"].nunique(), len(self.dropped)
@@ -71,14 +92,16 @@ class Matching:
 
 
 def match(data: pd.DataFrame, treatment: str, *, on: Sequence[str], exact: Sequence[str] = (), method: str = "nearest",
-          distance: str = "logit", caliper: float | None = None, ratio: int = 1, replace: bool = False,
-          order: str = "largest", ties: str = "random", seed: int = 0) -> Matching:
+          distance: str = "logit", caliper: float | Mapping[str, float] | None = None, ratio: int = 1, replace: bool = False,
+          order: str | None = None, ties: str = "random", seed: int = 0, reuse_cap: int | None = None, prefer: Sequence[str] = (),
+          distance_on: Sequence[str] = (), caliper_unit: str = "sd", common_support: str | None = None, estimand: str = "ATT",
+          subclasses: int = 6, coarsen: Mapping[str, Any] | None = None) -> Matching:
     """Match treated to comparison units.
 
-    Nearest-neighbour matching on the propensity score [Rosenbaum and Rubin 1985; Stuart 2010], greedy in the
-    given order, inside exact strata. The score is fitted once on all rows; each treated unit then takes the
-    nearest comparison unit that is free. With ``ratio`` k the treated units take their first comparison in turn,
-    then their second, and so on, so that nobody's second comparison costs another its first.
+    By default nearest-neighbour matching on the propensity score [Rosenbaum and Rubin 1985; Stuart 2010], greedy in the given order,
+    inside exact strata. The score is fitted once on all rows; each treated unit then takes the nearest comparison unit that is free.
+    With ``ratio`` k the treated units take their first comparison in turn, then their second, and so on, so that nobody's second
+    comparison costs another its first.
 
     Parameters
     ----------
@@ -86,24 +109,49 @@ def match(data: pd.DataFrame, treatment: str, *, on: Sequence[str], exact: Seque
         One row a unit; the index labels units and must be unique.
     treatment : str
         0/1 column.
-    on, exact : sequence of str
-        Covariates of the score; columns on which a set's units are equal.
-    method : {"nearest"}
-    distance : {"logit", "propensity"}
-        Linear predictor, or probability. The order "largest" is the same on both; a caliper is not.
-    caliper : float, optional
-        Largest distance allowed, in standard deviations of the distance measure over all rows (as MatchIt).
+    on : sequence of str
+        Covariates of the score, of the distance, of the sets (``cem``, ``exact``) or to be balanced (``entropy``).
+    exact : sequence of str
+        Columns on which a set's units are equal.
+    method : {"nearest", "optimal", "full", "subclass", "cem", "exact", "entropy"}
+        Greedy pairs; pairs of least total distance [Rosenbaum 1989]; sets of one to many of least total distance [Hansen 2004]; classes of
+        the score; coarsened exact matching [Iacus, King and Porro 2012]; equal covariates; entropy balancing [Hainmueller 2012].
+    distance : {"logit", "propensity", "mahalanobis", "robust_mahalanobis", "scaled_euclidean"}
+        Linear predictor, probability, or a distance over covariates (:func:`evaluation.design.distance.distance_columns`). The order
+        "largest" is the same on the first two; a caliper is not.
+    caliper : float or dict, optional
+        Largest distance in a pair, in standard deviations of the score over all rows (as MatchIt); or a dict of calipers by column,
+        the score by its name: ``{"logit": 0.2, "prior_absence": 0.5}``. With ``distance="mahalanobis"`` and a caliper on "logit" or
+        "propensity", units match on the Mahalanobis distance within the score's caliper.
     ratio : int
         Comparison units for each treated unit; fewer are taken where no more can be had.
     replace : bool
         Whether a comparison unit may serve several treated units.
-    order : {"largest", "smallest", "data"}
-        Which treated unit chooses first, by the distance measure or by row.
+    order : {"largest", "smallest", "data", "closest"}, optional
+        Which treated unit chooses first: by the score, by row, or the closest pair of all first. By default "largest", and "data" where
+        there is no score.
     ties : {"random", "order"}
-        Between equally near units: a seeded draw that does not depend on the order of rows when labels can be
-        sorted; or MatchIt's rule, which follows the order of rows.
+        Between equally near units: a seeded draw that does not depend on the order of rows when labels can be sorted; or MatchIt's
+        rule, which follows the order of rows.
     seed : int
         Seed of the draw for ties.
+    reuse_cap : int, optional
+        With ``replace``: how many sets a comparison unit may be in.
+    prefer : sequence of str
+        Columns on which partners should be equal if there is one that is: units choose within these first; who found nobody then
+        chooses among all that are left, and is listed in ``outside_preferred``.
+    distance_on : sequence of str
+        Columns of a distance over covariates, where they are not all of ``on``.
+    caliper_unit : {"sd", "absolute"}
+        Whether calipers count standard deviations or are in units of their columns.
+    common_support : {"treated", "comparison", "both"}, optional
+        Drop units of that arm (or both) whose score is outside the range that both arms share.
+    estimand : {"ATT", "ATC", "ATE"}
+        Whose effect: the treated's, the comparison units', all units' (sets only).
+    subclasses : int
+        Classes of the score.
+    coarsen : dict, optional
+        Coarsening by column: :func:`evaluation.design.subclass.classes_of_covariates`.
 
     Returns
     -------
@@ -112,58 +160,74 @@ def match(data: pd.DataFrame, treatment: str, *, on: Sequence[str], exact: Seque
     Raises
     ------
     ParameterError
-        An option that does not exist, with those that do.
+        An option that does not exist, with those that do; one that the method does not use.
     DataError, UnidentifiedError
-        As :func:`evaluation.design.propensity.propensity_score`; labels that repeat, an exact column that is
-        absent or has missing values, or not a single pair.
+        As :func:`evaluation.design.propensity.propensity_score`; labels that repeat, an exact column that is absent or has missing
+        values, or not a single pair.
     """
-    _check_options(method, distance, caliper, ratio, order, ties)
+    asked = Options(method=method, exact=exact, distance=distance, distance_on=distance_on, caliper=caliper, caliper_unit=caliper_unit, ratio=ratio,
+                    replace=replace, reuse_cap=reuse_cap, order=order, ties=ties, seed=seed, prefer=prefer, common_support=common_support,
+                    estimand=estimand, subclasses=subclasses, coarsen=coarsen).checked()  # fmt: skip
     if not data.index.is_unique:
         raise DataError("row labels repeat", where="data", mend="give each unit its own index label")
     treated = treatment_indicator(data, treatment)
-    model = propensity_score(data, treatment, on)
-    score = model.logit if distance == "logit" else model.probability
-    values = score.to_numpy()
-    group = _strata(data, exact)
-    width = None if caliper is None else caliper * float(np.std(values, ddof=1))
-    rank, coin = _tie_rank(data.index, ties, seed)
-    chooser = _queue(values, treated, rank, order)
-    search = nearest_with_replacement if replace else nearest_without_replacement
-    takers, taken, gaps = search(values, treated, group, rank, chooser, coin, ratio=ratio, caliper=width)
-    if not len(takers):
-        raise UnidentifiedError("not one treated unit found a comparison unit", where="match",
-                                mend="widen the caliper, or match exactly on fewer columns")
-    pairs = _pair_table(data.index, takers, taken, gaps)
-    weights = pairs.groupby("unit", sort=False)["weight"].sum().reindex(data.index, fill_value=0.0).rename("weight")
-    dropped = _dropped(data.index, treated, group, takers, replace, width)
-    return Matching(
-        pairs=pairs, weights=weights, dropped=dropped,
-        effective_n={arm: effective_sample_size(weights.to_numpy()[inside]) for arm, inside in (("treated", treated), ("comparison", ~treated))},
-        estimand=SOME_DROPPED if len(dropped) else ALL_MATCHED, score=score.rename(distance), caliper=width, model=model)
+    for arm, inside in (("treated", treated), ("comparison", ~treated)):
+        if not inside.any():
+            raise UnidentifiedError(f"there is no {arm} unit among {len(data)} rows", where=f"column `{treatment}`",
+                                    mend="see the flow table for where the arm was lost")
+    if method == "entropy":
+        return _balanced(data, treated, on)
+    if method in ("cem", "exact"):
+        rules = coarsen if method == "cem" else dict.fromkeys(on, "exact")
+        own = classes_of_covariates(data, on, rules, treated)
+        return _from_sets(data, treated, own, asked, None)
+    strata = strata_of(data, exact)
+    measured = measure(data, treatment, treated, on, asked)
+    if method == "subclass":
+        leading = measured.inside & {"ATT": treated, "ATC": ~treated, "ATE": np.ones(len(data), dtype=bool)}[estimand]
+        own = np.full(len(data), -1)
+        own[measured.inside] = classes_of_score(measured.score[measured.inside], leading[measured.inside], treated[measured.inside], subclasses)
+        return _from_sets(data, treated, own, asked, measured)
+    problem = _problem(data, treated, strata, measured, asked)
+    if method == "full":
+        own, gaps = match_fully(problem)
+        return _from_sets(data, treated, own, asked, measured, gaps)
+    if method == "optimal":
+        return _from_pairs(data, treated, problem, pair_optimally(problem, ratio), asked, measured, None)
+    triples, outside = _nearest(data, problem, asked)
+    return _from_pairs(data, treated, problem, triples, asked, measured, outside)
 
 
-def _check_options(method: str, distance: str, caliper: float | None, ratio: int, order: str, ties: str) -> None:
-    for name, given, known in (("method", method, METHODS), ("distance", distance, DISTANCES), ("order", order, ORDERS), ("ties", ties, TIES)):
-        if given not in known:
-            raise ParameterError(f"{name} {given!r} does not exist", where=name, mend=f"choose from {', '.join(known)}")
-    if caliper is not None and (isinstance(caliper, (bool, dict)) or not np.isfinite(caliper) or caliper <= 0):
-        raise ParameterError(f"a caliper of {caliper!r} makes no sense", where="caliper",
-                             mend="give a positive number of standard deviations of the distance, or None for no caliper")
-    if isinstance(ratio, bool) or not isinstance(ratio, (int, np.integer)) or ratio < 1:
-        raise ParameterError(f"a ratio of {ratio!r} makes no sense", where="ratio", mend="give a whole number of at least 1")
+def _problem(data: pd.DataFrame, treated: np.ndarray, strata: np.ndarray, measured: Measure, asked: Options) -> Problem:
+    seeking = ~treated if asked.estimand == "ATC" else treated
+    rank, coin = _tie_rank(data.index, asked.ties, asked.seed)
+    return Problem(seekers=seeking & measured.inside, pool=~seeking & measured.inside, group=strata, rank=rank, coin=coin, score=measured.score,
+                   points=measured.points, width=measured.width, limits=measured.limits)
 
 
-def _strata(data: pd.DataFrame, exact: Sequence[str]) -> np.ndarray:
-    """One whole number for each combination of the exact columns."""
-    for name in exact:
-        if name not in data.columns:
-            raise DataError(f"there is no column `{name}`", where="exact", mend=f"columns are {', '.join(map(str, data.columns))}")
-        if data[name].isna().any():
-            raise DataError(f"exact column `{name}` has {int(data[name].isna().sum())} missing value(s)", where=f"column `{name}`",
-                            mend="give missing values a level of their own, or leave these rows out and count them")
-    if not len(exact):
-        return np.zeros(len(data), dtype=np.int64)
-    return data.groupby(list(exact), sort=True, observed=True).ngroup().to_numpy(dtype=np.int64)
+def _nearest(data: pd.DataFrame, problem: Problem, asked: Options) -> tuple[Triples, pd.Index | None]:
+    """Greedy pairs, first within the preferred strata if there are any; and who was matched outside them."""
+    queue = _queue(problem, asked.queue)
+    if not asked.prefer:
+        return _choose(problem, queue, asked, {}), None
+    served: dict[int, int] = {}
+    narrow = replace(problem, group=strata_of(data, [*asked.exact, *(c for c in asked.prefer if c not in asked.exact)], where="prefer"))
+    first = _choose(narrow, queue, asked, served)
+    left = queue[~np.isin(queue, first[0])]
+    used_up = [unit for unit, times in served.items() if asked.capacity is not None and times >= asked.capacity]
+    pool = problem.pool.copy()
+    pool[used_up] = False
+    second = _choose(replace(problem, pool=pool), left, asked, served)
+    triples = tuple(np.concatenate(column) for column in zip(first, second, strict=True))
+    return triples, data.index.take(np.unique(second[0]))
+
+
+def _choose(problem: Problem, queue: np.ndarray, asked: Options, served: dict[int, int]) -> Triples:
+    if not len(queue) or not problem.pool.any():
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
+    finder = CovariateSpace(problem) if asked.by_covariates else ScoreLine(problem)
+    choose = choose_closest_first if asked.queue == "closest" else choose_in_turn
+    return choose(finder, queue, ratio=asked.ratio, capacity=asked.capacity, served=served)
 
 
 def _tie_rank(labels: pd.Index, ties: str, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -182,34 +246,57 @@ def _tie_rank(labels: pd.Index, ties: str, seed: int) -> tuple[np.ndarray, np.nd
     return rank, coin
 
 
-def _queue(values: np.ndarray, treated: np.ndarray, rank: np.ndarray, order: str) -> np.ndarray:
-    """Rows of the treated units in the order in which they choose."""
-    rows = np.flatnonzero(treated)
-    if order == "data":
+def _queue(problem: Problem, order: str) -> np.ndarray:
+    """Rows of the seekers in the order in which they choose."""
+    rows = np.flatnonzero(problem.seekers)
+    if order == "closest" and problem.coin is not None:
+        return rows[np.argsort(problem.rank[rows])]
+    if order in ("data", "closest"):
         return rows
-    first = -values[rows] if order == "largest" else values[rows]
-    return rows[np.lexsort((rank[rows], first))]
+    first = -problem.score[rows] if order == "largest" else problem.score[rows]
+    return rows[np.lexsort((problem.rank[rows], first))]
 
 
-def _pair_table(labels: pd.Index, takers: np.ndarray, taken: np.ndarray, gaps: np.ndarray) -> pd.DataFrame:
-    """The long table of sets from (treated row, comparison row, distance) triples."""
-    heads, place, size = np.unique(takers, return_inverse=True, return_counts=True)
-    set_id = np.concatenate([np.arange(len(heads)), place]) + 1
-    row = np.concatenate([heads, taken])
-    treated = np.concatenate([np.ones(len(heads), dtype=bool), np.zeros(len(taken), dtype=bool)])
-    weight = np.concatenate([np.ones(len(heads)), 1.0 / size[place]])
-    gap = np.concatenate([np.zeros(len(heads)), gaps])
-    arranged = np.lexsort((row, ~treated, set_id))
-    return pd.DataFrame({"set_id": set_id[arranged], "unit": labels.take(row[arranged]), "treated": treated[arranged],
-                         "weight": weight[arranged], "distance": gap[arranged]})
+def _from_pairs(data: pd.DataFrame, treated: np.ndarray, problem: Problem, triples: Triples, asked: Options, measured: Measure,
+                outside: pd.Index | None) -> Matching:
+    takers, taken, gaps = triples
+    matched = np.zeros(len(data), dtype=bool)
+    matched[takers] = True
+    return _result(data, treated, table_of_pairs(data.index, treated, takers, taken, gaps), matched, problem.group, asked, measured, outside)
 
 
-def _dropped(labels: pd.Index, treated: np.ndarray, group: np.ndarray, takers: np.ndarray, replace: bool, width: float | None) -> pd.Series:
-    """Why each treated unit without a set has none."""
-    lost = treated.copy()
-    lost[takers] = False
-    rows = np.flatnonzero(lost)
-    available = np.bincount(group[~treated], minlength=int(group.max()) + 1)[group[rows]]
-    other = OUTSIDE_CALIPER if width is not None else NO_FREE
-    reason = np.where(available == 0, NO_STRATUM, other)
-    return pd.Series(reason, index=labels.take(rows), name="reason", dtype="str")
+def _from_sets(data: pd.DataFrame, treated: np.ndarray, own: np.ndarray, asked: Options, measured: Measure | None,
+               gaps: np.ndarray | None = None) -> Matching:
+    gaps = np.full(len(data), np.nan) if gaps is None else gaps
+    # Sets of covariates are their own strata: who is in none has no comparison unit there.
+    group = strata_of(data, asked.exact) if measured is not None else np.where(own >= 0, own, own.max() + 1)
+    return _result(data, treated, table_of_sets(data.index, treated, own, gaps, asked.estimand), own >= 0, group, asked, measured, None)
+
+
+def _result(data: pd.DataFrame, treated: np.ndarray, pairs: pd.DataFrame, matched: np.ndarray, group: np.ndarray, asked: Options,
+            measured: Measure | None, outside: pd.Index | None) -> Matching:
+    if not len(pairs):
+        raise UnidentifiedError("not one treated unit found a comparison unit", where="match",
+                                mend="widen the caliper, or match exactly on fewer columns")
+    about = {"ATT": treated, "ATC": ~treated, "ATE": np.ones(len(data), dtype=bool)}[asked.estimand]
+    inside = np.ones(len(data), dtype=bool) if measured is None else measured.inside
+    pool = (~about if asked.estimand != "ATE" else about) & inside & (matched if measured is None else True)
+    dropped = reasons_of_dropped(data.index, about, inside, matched, group, pool, asked.caliper is not None)
+    weights = weights_of(pairs, data.index)
+    return Matching(
+        pairs=pairs, weights=weights, dropped=dropped, effective_n=_effective(weights.to_numpy(), treated),
+        estimand=ESTIMANDS[asked.estimand][int(len(dropped) > 0)], method=asked.method, outside_preferred=outside,
+        score=None if measured is None or measured.score is None else pd.Series(measured.score, index=data.index, name=asked.score_name),
+        caliper=None if measured is None else measured.width, model=None if measured is None else measured.model,
+        calipers={} if measured is None else measured.calipers)  # fmt: skip
+
+
+def _effective(weights: np.ndarray, treated: np.ndarray) -> dict[str, float]:
+    return {"treated": effective_sample_size(weights[treated]), "comparison": effective_sample_size(weights[~treated])}
+
+
+def _balanced(data: pd.DataFrame, treated: np.ndarray, on: Sequence[str]) -> Matching:
+    weights = pd.Series(entropy_weights(numeric_columns(data, on, drop_first=True), treated), index=data.index, name="weight")
+    empty = table_of_pairs(data.index, treated, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+    return Matching(pairs=empty, weights=weights, dropped=pd.Series([], index=data.index[:0], name="reason", dtype="str"),
+                    effective_n=_effective(weights.to_numpy(), treated), estimand=ALL_MATCHED, score=None, caliper=None, model=None, method="entropy")

@@ -69,7 +69,7 @@ class Finder(Protocol):
     def remember(self, row: int, unit: int) -> None: ...
 
 
-def choose_in_turn(finder: Finder, queue: np.ndarray, *, ratio: int, capacity: int | None) -> Triples:
+def choose_in_turn(finder: Finder, queue: np.ndarray, *, ratio: int, capacity: int | None, served: dict[int, int]) -> Triples:
     """Every unit of the queue takes its nearest free partner; then, with a ratio, its second, and so on.
 
     Parameters
@@ -81,6 +81,8 @@ def choose_in_turn(finder: Finder, queue: np.ndarray, *, ratio: int, capacity: i
         Rounds; a unit that finds nobody in one round takes no part in later ones.
     capacity : int or None
         How many seekers a partner may serve; None: any number.
+    served : dict of int to int
+        How many it serves already; counted on here.
 
     Returns
     -------
@@ -88,7 +90,6 @@ def choose_in_turn(finder: Finder, queue: np.ndarray, *, ratio: int, capacity: i
         Seeker's row, partner's row, distance: one entry a pair.
     """
     pairs: list[tuple[int, int, float]] = []
-    served: dict[int, int] = {}
     waiting = queue.tolist()
     for _ in range(ratio):
         still = []
@@ -102,13 +103,12 @@ def choose_in_turn(finder: Finder, queue: np.ndarray, *, ratio: int, capacity: i
     return _triples(pairs)
 
 
-def choose_closest_first(finder: Finder, queue: np.ndarray, *, ratio: int, capacity: int | None) -> Triples:
+def choose_closest_first(finder: Finder, queue: np.ndarray, *, ratio: int, capacity: int | None, served: dict[int, int]) -> Triples:
     """The closest pair of all is made first, then the closest of what is left; parameters as :func:`choose_in_turn`.
 
     Equally close pairs: a unit whose partner was taken and who finds another equally near comes before those that wait.
     """
     pairs: list[tuple[int, int, float]] = []
-    served: dict[int, int] = {}
     waiting = queue.tolist()
     for _ in range(ratio):
         still, again = [], 0

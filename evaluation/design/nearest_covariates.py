@@ -31,6 +31,7 @@ class CovariateSpace:
         self.free = problem.pool.copy()
         self.had: dict[int, set[int]] = {}
         self.members = _by_stratum(problem)
+        self.scores = {stratum: problem.score[rows] for stratum, rows in self.members.items()} if problem.width is not None else {}
         self.trees: dict[int, cKDTree] = {}
         self.line = None
         if problem.coin is None:
@@ -67,8 +68,9 @@ class CovariateSpace:
         if members is None:
             return
         if problem.width is not None:
-            scores, own = problem.score[members], problem.score[row]
-            start, stop = np.searchsorted(scores, own - problem.width * (1 + ROUNDING)), np.searchsorted(scores, own + problem.width * (1 + ROUNDING), "right")
+            scores, own = self.scores[stratum], problem.score[row]
+            reach = problem.width * (1.0 + ROUNDING)
+            start, stop = np.searchsorted(scores, own - reach), np.searchsorted(scores, own + reach, "right")
             yield members[start:stop], np.inf
             return
         if problem.points.shape[1] <= LARGEST_TREE:

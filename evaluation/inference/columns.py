@@ -12,6 +12,11 @@ import pandas as pd
 from evaluation.errors import DataError, UnidentifiedError
 
 INTERCEPT = "intercept"
+# Largest size of a column's values, and its inverse: estimates then lie within 1e60 of 1, and what is made of their fourth
+# powers within the range of double precision.
+LARGEST = 1e30
+# Share of the largest weight below which a positive one is a zero that was not rounded.
+NO_WEIGHT = 1e-100
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +70,7 @@ def check_request(
     ------
     DataError
     """
-    groups = () if cluster is None else (cluster,) if isinstance(cluster, str) else tuple(cluster)
+    groups = named("cluster", cluster)
     if not groups:
         raise DataError("no cluster column is named", mend="name the column of groups whose rows share shocks, as a rule the school.")
     if len(groups) > 2:
@@ -77,6 +82,24 @@ def check_request(
     if INTERCEPT in terms:
         raise DataError(f"{INTERCEPT!r} is the name of the fitted constant", where="terms", mend="rename the column.")
     return groups
+
+
+def named(role: str, names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Column names as a tuple: of one name, of several, or of none.
+
+    Raises
+    ------
+    DataError
+        Something that is neither a name nor several.
+    """
+    if names is None:
+        return ()
+    if pd.api.types.is_scalar(names):
+        return (names,)
+    try:
+        return tuple(names)
+    except TypeError as error:
+        raise DataError(f"a {type(names).__name__} names no columns", where=role, mend="give names of columns.") from error
 
 
 def refuse_repeated(role: str, names: Sequence[str]) -> None:
@@ -115,6 +138,8 @@ def read_columns(
     for name in (outcome, *terms, *absorb, *clusters, weights):
         if name is not None:
             _check_present(data, name)
+    if None in (*terms, *absorb, *clusters):
+        raise DataError("None stands among the names of columns", mend="name a column, as a rule the school for cluster=.")
     if not len(data):
         raise DataError("there are no rows to fit", mend="look at the step that selected the rows.")
     rows = np.arange(len(data))
@@ -122,6 +147,9 @@ def read_columns(
     if weights is not None:
         weight = _numbers(data, weights, rows)
         _refuse_rows(data, weights, rows[weight < 0], "negative", "weights are zero or more; correct them.")
+        weight = weight / (weight.max() or 1.0)
+        _refuse_rows(data, weights, rows[(weight > 0) & (weight < NO_WEIGHT)], "nothing beside the largest weight",
+                     "give such rows a weight of zero.")  # fmt: skip
         rows = np.flatnonzero(weight > 0)
         if not len(rows):
             raise DataError("every weight is zero, so no row is left to fit", where=f"column {weights!r}",
@@ -150,6 +178,9 @@ def read_columns(
 
 
 def _check_present(data: pd.DataFrame, name: str) -> None:
+    if not pd.api.types.is_scalar(name):
+        raise DataError(f"a {type(name).__name__} stands where the name of a column belongs",
+                        mend="give the name; put values of your own into a column of the table first.")  # fmt: skip
     count = int((data.columns == name).sum())
     if count == 1:
         return
@@ -169,12 +200,20 @@ def _numbers(data: pd.DataFrame, name: str, rows: np.ndarray) -> np.ndarray:
     values = column.to_numpy(dtype=float, na_value=np.nan)[rows]
     _refuse_rows(data, name, np.sort(rows[~np.isfinite(values)]), "missing or infinite",
                  "fill them by a rule of the protocol, or leave the rows out and count them.")  # fmt: skip
+    size = np.abs(values).max(initial=0)
+    if size and not 1 / LARGEST <= size <= LARGEST:
+        raise DataError(f"the largest value is {size:.0e} in size, where double precision has no squares to spare", where=f"column {name!r}",
+                        mend="give the column in other units.")  # fmt: skip
     return values
 
 
 def _codes(data: pd.DataFrame, name: str, rows: np.ndarray) -> tuple[np.ndarray, Sequence]:
     """Level codes of a column at the given positions, and the labels behind them."""
-    codes, labels = pd.factorize(data[name].iloc[rows], use_na_sentinel=True)
+    try:
+        codes, labels = pd.factorize(data[name].iloc[rows], use_na_sentinel=True)
+    except TypeError as error:
+        raise DataError("the column holds values that are no labels, such as lists", where=f"column {name!r}",
+                        mend="give every row a number or a text.") from error  # fmt: skip
     _refuse_rows(data, name, np.sort(rows[codes < 0]), "missing", "give every row a group, or leave the rows out and count them.")
     return codes, labels
 

@@ -13,13 +13,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
 from evaluation.errors import DataError, UnidentifiedError
 from evaluation.inference.cluster_robust import design_parts
-from evaluation.inference.columns import check_request, read_columns
+from evaluation.inference.columns import check_request, named, read_columns
 from evaluation.inference.design_matrix import factor
 from evaluation.inference.satterthwaite import satterthwaite_df
 
@@ -102,7 +103,7 @@ def decision_test(
     treated, comparison = int(given.sum()), int(compared.sum())
     if not treated:
         raise UnidentifiedError("no cluster is treated", where="column 'treated'", mend="look at the step that counted the clusters.")
-    if df is not None and not (math.isfinite(df) and df > 0):
+    if df is not None and not (isinstance(df, Real) and math.isfinite(df) and df > 0):
         raise DataError(f"{df!r} is no number of degrees of freedom", where="df", mend="pass that of design_df, or None where it refuses.")
     held = given > 0
     possible = math.prod(math.comb(int(t + c), int(t)) for t, c in zip(given[held], compared[held], strict=True))
@@ -131,6 +132,8 @@ def _faults(treated: int, df: float | None, minimum_treated: int, minimum_df: fl
 
 
 def _read_counts(counts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(counts, pd.DataFrame):
+        raise DataError(f"the counts are a {type(counts).__name__}, not a table", where="counts", mend="take them from count_clusters.")
     absent = [name for name in ("block", "treated", "comparison") if name not in counts]
     if absent:
         raise DataError("the counts have no such column", where=f"column {', '.join(absent)}", mend="take them from count_clusters.")
@@ -144,7 +147,7 @@ def _read_counts(counts: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         values = pd.to_numeric(counts[name], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         bad = np.flatnonzero(~((values >= 0) & (values == np.floor(values)) & np.isfinite(values)))
         if len(bad):
-            raise DataError(f"{counts[name].iloc[bad[0]]!r} is no number of clusters", where=f"block {counts['block'].iloc[bad[0]]}, column {name!r}",
+            raise DataError(f"{counts[name].iloc[bad[0]]} is no number of clusters", where=f"block {counts['block'].iloc[bad[0]]}, column {name!r}",
                             mend="give whole numbers, zero or more.")  # fmt: skip
         arrays.append(values.astype(np.int64))
     return arrays[0], arrays[1]
@@ -216,8 +219,7 @@ def design_df(
     DataError, UnidentifiedError
         As `linear`.
     """
-    terms = (terms,) if isinstance(terms, str) else tuple(terms)
-    absorb = (absorb,) if isinstance(absorb, str) else tuple(absorb)
+    terms, absorb = named("terms", terms), named("absorb", absorb)
     if not terms:
         raise DataError("no term is named", where="terms", mend="name the term whose effect will be tested.")
     groups = check_request(None, terms, absorb, cluster)

@@ -188,7 +188,7 @@ def _check_identified(
     still = lengths <= NEGLIGIBLE * np.linalg.norm(root[:, None] * raw, axis=0)
     if still.any():
         listed = ", ".join(name for name, flag in zip(names, still, strict=True) if flag)
-        what = "does not vary once the absorbed effects are taken out" if absorbed else "takes one value in every row"
+        what = "does not vary once the absorbed effects are taken out" if absorbed else "takes one value in every row, as far as its digits tell"
         raise UnidentifiedError(f"the term {what}, so its effect cannot be told", where=f"term {listed}",
                                 mend="leave it out" + (", or absorb effects that it varies within." if absorbed else "."))  # fmt: skip
     if not names:

@@ -17,7 +17,7 @@ from scipy.special import stdtr, stdtrit
 
 from evaluation.errors import DataError, UnidentifiedError
 from evaluation.inference.cluster_robust import KINDS, SCALED, ClusterRobust, cluster_robust
-from evaluation.inference.columns import INTERCEPT, Columns, check_request, read_columns, refuse_repeated
+from evaluation.inference.columns import INTERCEPT, Columns, check_request, named, read_columns, refuse_repeated
 from evaluation.inference.design_matrix import ROUNDING, Solution, solve
 from evaluation.inference.leverage import Leverage, cluster_leverage
 from evaluation.inference.two_way import positive_semi_definite, two_way_robust
@@ -89,7 +89,7 @@ class LinearFit:
         UnidentifiedError
             Clusters are too few for so many terms, or the covariance is not positive definite.
         """
-        terms = (terms,) if isinstance(terms, str) else tuple(terms)
+        terms = named("terms", terms)
         if not terms:
             raise DataError("no term is named", where="terms", mend="name at least one term of the fit.")
         refuse_repeated("term", terms)
@@ -189,8 +189,9 @@ def linear(
         cluster alone; an exact fit; CR3 where the other clusters cannot fit one of them; CR1p with as many parameters as
         clusters; a two-way variance that is not positive.
     """
-    terms = (terms,) if isinstance(terms, str) else tuple(terms)
-    absorb = (absorb,) if isinstance(absorb, str) else tuple(absorb)
+    terms, absorb = named("terms", terms), named("absorb", absorb)
+    if outcome is None:
+        raise DataError("no outcome is named", where="outcome", mend="name a numeric column.")
     if kind not in KINDS:
         raise DataError(f"kind {kind!r} is not known", mend=f"use one of {', '.join(KINDS)}.")
     groups = check_request(outcome, terms, absorb, cluster)

@@ -92,7 +92,8 @@ def wald_test(
     values, vectors = np.linalg.eigh(vcov / np.outer(scale, scale))
     if not values[0] > SINGULAR * values[-1]:
         raise UnidentifiedError("the terms' covariance is singular or not positive definite, so no joint test exists: clusters are too few "
-                                "for so many terms", where=where, mend="test fewer terms at once, or use more clusters.")  # fmt: skip
+                                "for so many terms, or two groupings share more than either holds", where=where,
+                                mend="test fewer terms at once, use more clusters, or cluster by one column.")  # fmt: skip
     wald = float((((estimates / scale) @ vectors) ** 2 / values).sum())
     if not len(parts):
         return WaldTest(tuple(terms), wald / q, float(q), float(df), float(fdtrc(q, df, wald / q)), PLAIN)

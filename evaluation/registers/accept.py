@@ -54,6 +54,9 @@ def accept(con: duckdb.DuckDBPyConnection, source: Source, tolerance: float) -> 
     DataError
         More rows are rejected than tolerated; the commonest rule and the first row are named.
     """
+    if not source.supplied:
+        con.execute(f"CREATE TEMP TABLE accepted_{source.table.name} AS {_typed_rows(source, without_dropped=False)}")
+        return Accepted(source.table.name, source.path.name, 0, 0, 0, 0, _no_rejects())
     read = con.execute(f"SELECT count(*) FROM {source.relation}").fetchone()[0]
     rejects, collapsed = _drop(con, source, column_rules(source) + code_rules(source) + foreign_rules(source) + table_rules(source.table.name))
     result = _settle(source, read, rejects, collapsed, tolerance)

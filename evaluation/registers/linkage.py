@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .panel import percentage
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 CHARACTERISTICS = ("sex", "fsm", "sen_provision", "year_group")
@@ -46,20 +47,19 @@ def linkage_table(accepted: Mapping[str, pd.DataFrame], panel: pd.DataFrame) -> 
 
     arms = accepted["schools"].set_index("school_id")["mentor_school"].map({True: "with mentors", False: "without mentors"})
     parts = [_census_to_registers(accepted["pupils"], panel, arms)]
-    enrolled, referrals = set(accepted["pupils"]["pupil_id"]), accepted["referrals"]
-    referred = set(referrals["pupil_id"])
+    enrolled, referrals = accepted["pupils"]["pupil_id"], accepted["referrals"]
     school_of = referrals.sort_values(["referral_date", "referral_id"]).drop_duplicates("pupil_id").set_index("pupil_id")["school_id"]
     for name, said in LOGS.items():
         log = accepted.get(name)
         if log is None or log.empty:
             continue
         rows = log.copy() if name == "referrals" else log.assign(school_id=log["pupil_id"].map(school_of))
-        rows["school"] = rows["school_id"].fillna(UNKNOWN_SCHOOL)
-        rows["arm"] = rows["school_id"].map(arms).fillna(UNKNOWN_SCHOOL)
+        rows["school"] = rows["school_id"].astype(object).fillna(UNKNOWN_SCHOOL)
+        rows["arm"] = rows["school_id"].map(arms).astype(object).fillna(UNKNOWN_SCHOOL)
         by = ("arm", "school", "delivery_model") if name == "referrals" else ("arm", "school")
-        parts.append(_rates(rows.assign(linked=rows["pupil_id"].isin(enrolled)), f"{said} to census", by))
+        parts.append(_rates(rows.assign(linked=_among(rows["pupil_id"], enrolled)), f"{said} to census", by))
         if name != "referrals":
-            parts.append(_rates(rows.assign(linked=rows["pupil_id"].isin(referred)), f"{said} to referrals", by))
+            parts.append(_rates(rows.assign(linked=_among(rows["pupil_id"], referrals["pupil_id"])), f"{said} to referrals", by))
     return pd.concat(parts, ignore_index=True)[list(LINKAGE_COLUMNS)]
 
 
@@ -71,9 +71,16 @@ def _census_to_registers(pupils: pd.DataFrame, panel: pd.DataFrame, arms: pd.Ser
     linked = np.zeros(len(rows), dtype=bool)
     for year in years:
         here = (rows["academic_year"] == year).to_numpy()
-        linked[here] = rows.loc[here, "pupil_id"].isin(panel.loc[panel["academic_year"] == year, "pupil_id"].unique()).to_numpy()
+        linked[here] = _among(rows.loc[here, "pupil_id"], panel.loc[panel["academic_year"] == year, "pupil_id"])
     rows = rows.assign(linked=linked, school=rows["school_id"], arm=rows["school_id"].map(arms))
     return _rates(rows, "census to registers", ("arm", "school", *CHARACTERISTICS))
+
+
+def _among(values: pd.Series, known: pd.Series) -> np.ndarray:
+    """Whether each value is among the known ones; many times faster than `isin` on text."""
+    import pandas as pd
+
+    return pd.Index(known.astype(object).unique()).get_indexer(values.astype(object)) >= 0
 
 
 def _rates(rows: pd.DataFrame, link: str, by: tuple[str, ...]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from .grid import SchoolGrid
@@ -43,8 +44,8 @@ def reconcile_periods(enrolments: pd.DataFrame | None, periods: pd.DataFrame, ca
     if enrolments is None or periods.empty:
         return pd.DataFrame({name: pd.Series([], dtype="str" if name in KEYS[:3] else "int64") for name in columns})
     half_term_numbers(periods, calendars, grid)
-    counted = _counted(enrolments, calendars, grid)
     wanted = periods[KEYS].drop_duplicates()
+    counted = _counted(enrolments, calendars, grid, wanted["period_kind"].unique())
     both = periods.merge(counted.merge(wanted, on=KEYS), on=["pupil_id", *KEYS], how="outer", suffixes=("_supplied", "_counted"), indicator=True)
     both["pupils_counted"], both["pupils_supplied"] = both["_merge"].ne("left_only"), both["_merge"].ne("right_only")
     sums = {f"{name}_{source}": both[f"{name}_{source}"].fillna(0).astype("int64") for name in GIVEN for source in ("supplied", "counted")}
@@ -56,15 +57,14 @@ def reconcile_periods(enrolments: pd.DataFrame | None, periods: pd.DataFrame, ca
     return table[columns].astype({name: "int64" for name in columns if name not in KEYS[:3]})
 
 
-def _counted(enrolments: pd.DataFrame, calendars: pd.DataFrame, grid: SchoolGrid) -> pd.DataFrame:
-    """Sessions of each enrolment by half-term and by term, in the columns of ``absence_by_period``."""
+def _counted(enrolments: pd.DataFrame, calendars: pd.DataFrame, grid: SchoolGrid, kinds: Collection[str]) -> pd.DataFrame:
+    """Sessions of each enrolment by the wanted kinds of period, in the columns of ``absence_by_period``."""
     import pandas as pd
 
     openings = grid.openings.assign(period=grid.openings.groupby(["calendar", "academic_year"])["half_term"].rank(method="first").astype("int64"))
     rows = enrolments.merge(calendars[["school_id", "calendar"]], on="school_id").merge(openings[["calendar", "half_term", "period"]], on=["calendar", "half_term"])
     rows = rows.assign(period_kind="half_term", sessions_possible=_possible(rows))
-    terms = rows.assign(period_kind="term", period=(rows["period"] + 1) // 2)
-    both = pd.concat([rows, terms])
+    both = pd.concat([r for kind, r in (("half_term", rows), ("term", rows.assign(period_kind="term", period=(rows["period"] + 1) // 2))) if kind in kinds])
     sums = both.groupby(["pupil_id", *KEYS], as_index=False)[list(GIVEN)].sum()
     return sums.loc[sums["sessions_possible"] > 0]
 

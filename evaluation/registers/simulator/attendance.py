@@ -70,7 +70,7 @@ def log_odds(section: SimulationSection, design: SimulatedPhase, schools: School
     place = np.array([area.attendance_shift for area in section.areas])[schools.area] + schools.attendance
     groups = np.array(design.characteristics.year_group)[pupils.year_group[rows, year] - schools.first_group[school]]
     time = attends.level + attends.academic_year[year] + attends.half_term_of_year[(days.half_term - 1) % HALF_TERMS_A_YEAR]
-    return (time + place[school] + groups + pupils.inclination[rows, year] + pupils.passing[rows, days.half_term - 1]).astype(np.float32)
+    return (time + place[school] + groups + pupils.inclination[rows] + pupils.passing[rows, days.half_term - 1]).astype(np.float32)
 
 
 def mean_absence(odds: np.ndarray, shape: np.ndarray) -> np.ndarray:

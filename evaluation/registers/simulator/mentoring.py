@@ -125,7 +125,7 @@ def _inclination_to_refer(section: SimulationSection, pupils: Pupils, who: np.nd
     """
     design = section.referral
     if design.rule == "level":
-        index = design.slope * (LEVEL_MIDPOINT - pupils.inclination[who, academic_year_of(window)])
+        index = design.slope * (LEVEL_MIDPOINT - pupils.inclination[who])
     elif design.rule == "window":
         index = design.slope * (rate - WINDOW_MIDPOINT)
     else:

@@ -51,7 +51,7 @@ class Pupils:
 
     ``entry`` and ``exit`` are the first and the last half-term on roll; ``exit`` moves forward when a pupil leaves, and
     ``excluded`` says who left by permanent exclusion. ``school`` has a column for each half-term: the school at its start.
-    ``passing`` has a column for each half-term; ``inclination`` (a column for each year) is the lasting log odds of
+    ``passing`` has a column for each half-term; ``inclination`` is the lasting log odds of
     attending without school, year group and time; ``part_time`` says whose circumstances (code C) are a part-time timetable.
     """
 
@@ -207,11 +207,15 @@ def _traits(section: SimulationSection, schools: Schools, school: np.ndarray, ph
 
 def _inclinations(section: SimulationSection, phase: np.ndarray, group: np.ndarray, traits: dict[str, np.ndarray],
                   rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Lasting log odds by year and passing log odds by half-term. Whoever has disengaged by an age stays so."""
+    """Lasting log odds, and passing log odds by half-term.
+
+    Who hardly attends does so throughout: nobody disengages within the study, which would break parallel trends for pupils
+    referred on their window. How common it is follows the year group of the first year; later arrivals have the mean.
+    """
     count = len(phase)
     lasting, luck = rng.standard_normal(count), rng.random(count)
     shocks = rng.standard_normal((HALF_TERMS, count), dtype=np.float32)
-    inclination = np.zeros((count, YEARS), dtype=np.float32)
+    inclination = np.zeros(count, dtype=np.float32)
     passing = np.empty((count, HALF_TERMS), dtype=np.float32)
     for p in np.unique(phase):
         mine, design = np.flatnonzero(phase == p), section.phase(PHASES[p])
@@ -221,9 +225,9 @@ def _inclinations(section: SimulationSection, phase: np.ndarray, group: np.ndarr
         fixed += np.array([0.0, effects.sen_support, effects.ehcp])[sen] + attends.lasting_spread * lasting[mine]
         odds = np.where(fsm, attends.disengaged_fsm_ratio, 1.0) * np.where(sen > 0, attends.disengaged_sen_ratio, 1.0)
         chance = attends.disengaged_share * odds / odds.mean()
-        factors = np.array([0.0, *attends.disengaged_year_group])
-        position = np.maximum(group[mine] - PHASE_YEAR_GROUPS[PHASES[p]][0] + 1, 0) * (group[mine] > 0)
-        inclination[mine] = fixed[:, None] + attends.disengaged_shift * (luck[mine, None] < chance[:, None] * factors[position])
+        begins = group[mine, 0]
+        factor = np.where(begins > 0, np.array(attends.disengaged_year_group)[np.maximum(begins - PHASE_YEAR_GROUPS[PHASES[p]][0], 0)], 1.0)
+        inclination[mine] = fixed + attends.disengaged_shift * (luck[mine] < chance * factor)
         rho, state = np.float32(attends.passing_correlation), shocks[0, mine]
         fresh = np.float32(np.sqrt(1 - attends.passing_correlation**2))
         passing[mine, 0] = attends.passing_spread * state
