@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 
@@ -27,3 +28,14 @@ def write_part(page: Path, part: str, text: str) -> None:
     else:
         whole = re.sub(f"{re.escape(first)}\n.*?{re.escape(last)}", lambda _: block, whole, flags=re.S)
     page.write_text(whole, encoding="utf-8")
+
+
+def regenerate(package: str, folder: Path) -> None:
+    """Run the ``main`` of every module of a package that makes a part of its page."""
+    for path in sorted(folder.glob("[a-z]*.py")):
+        if path.stem.startswith("test_"):
+            continue
+        module = import_module(f"{package}.{path.stem}")
+        if hasattr(module, "PART"):
+            print(f"{module.PART} ...", flush=True)
+            module.main()

@@ -71,27 +71,32 @@ def balance(data: pd.DataFrame, treatment: str, covariates: Sequence[str], weigh
         if not (weight[inside] > 0).any():
             raise UnidentifiedError(f"the {arm} arm has no unit with a positive weight", where=f"column `{treatment}`",
                                     mend="see the flow and the unmatched table for where the arm was lost")
-    one = np.ones(len(frame))
-    rows = []
-    for name in frame.columns:
-        x = frame[name].to_numpy()
-        binary = bool(np.isin(x, (0.0, 1.0)).all())
-        sd = np.sqrt(_variance(x[treated], one[treated], binary))
-        means = {(arm, after): np.average(x[inside], weights=w[inside])
-                 for arm, inside in (("t", treated), ("c", ~treated)) for after, w in ((False, one), (True, weight))}
-        rows.append({
-            "covariate": name,
-            "mean_treated": means["t", True],
-            "mean_comparison": means["c", True],
-            "mean_comparison_before": means["c", False],
-            "smd_before": _ratio(means["t", False] - means["c", False], sd),
-            "smd_after": _ratio(means["t", True] - means["c", True], sd),
-            "variance_ratio_before": np.nan if binary else _variance_ratio(x, treated, one),
-            "variance_ratio": np.nan if binary else _variance_ratio(x, treated, weight),
-            "ks_before": _kolmogorov_smirnov(x, treated, one),
-            "ks": _kolmogorov_smirnov(x, treated, weight),
-        })
-    return Balance(pd.DataFrame(rows))
+    return Balance(pd.DataFrame([_line(name, frame[name].to_numpy(), treated, weight) for name in frame.columns]))
+
+
+def _line(name: str, x: np.ndarray, treated: np.ndarray, weight: np.ndarray) -> dict:
+    """One row of the table: every figure before and after."""
+    arms = {arm: (x[inside], weight[inside]) for arm, inside in (("t", treated), ("c", ~treated))}
+    even = {arm: np.ones(len(values)) for arm, (values, _) in arms.items()}
+    binary = bool(((x == 0.0) | (x == 1.0)).all())
+    mean = {(arm, after): np.average(values, weights=w if after else even[arm]) for arm, (values, w) in arms.items() for after in (False, True)}
+    variance = {(arm, after): np.nan if binary else _variance(values, w if after else even[arm], False)
+                for arm, (values, w) in arms.items() for after in (False, True)}
+    sd = np.sqrt(_variance(arms["t"][0], even["t"], binary))
+    difference = {after: mean["t", after] - mean["c", after] for after in (False, True)}
+    ks = {after: abs(difference[after]) if binary else _kolmogorov_smirnov(arms["t"], arms["c"], after) for after in (False, True)}
+    return {
+        "covariate": name,
+        "mean_treated": mean["t", True],
+        "mean_comparison": mean["c", True],
+        "mean_comparison_before": mean["c", False],
+        "smd_before": _ratio(difference[False], sd),
+        "smd_after": _ratio(difference[True], sd),
+        "variance_ratio_before": _ratio(variance["t", False], variance["c", False]),
+        "variance_ratio": _ratio(variance["t", True], variance["c", True]),
+        "ks_before": float(ks[False]),
+        "ks": float(ks[True]),
+    }
 
 
 def effective_sample_size(weights: np.ndarray | pd.Series) -> float:
@@ -121,16 +126,38 @@ def _variance(x: np.ndarray, w: np.ndarray, binary: bool) -> float:
     return float(share @ (x - mean) ** 2) / spread if spread > 0 else np.nan
 
 
-def _variance_ratio(x: np.ndarray, treated: np.ndarray, w: np.ndarray) -> float:
-    return _ratio(_variance(x[treated], w[treated], False), _variance(x[~treated], w[~treated], False))
-
-
 def _ratio(top: float, bottom: float) -> float:
     return float(top / bottom) if bottom > 0 else np.nan
 
 
-def _kolmogorov_smirnov(x: np.ndarray, treated: np.ndarray, w: np.ndarray) -> float:
-    """Largest distance between the weighted distribution functions, over the distinct values."""
-    values, place = np.unique(x, return_inverse=True)
-    step = np.bincount(place, np.where(treated, w / w[treated].sum(), -w / w[~treated].sum()), minlength=len(values))
-    return float(np.abs(np.cumsum(step)).max())
+def _kolmogorov_smirnov(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], weighted: bool) -> float:
+    """Largest distance between the distribution functions of two arms, each (values, weights).
+
+    Between two neighbouring values of the smaller arm its own function stands still and the other only rises, so that the distance
+    is largest at one of the smaller arm's values or just below it: the larger arm is looked up there alone.
+    """
+    smaller, larger = (one, other) if len(one[0]) <= len(other[0]) else (other, one)
+    (points, heights), (values, totals) = (_distribution(x, w if weighted else None) for x, w in (smaller, larger))
+    gap = 0.0
+    for side in ("left", "right"):  # just below each value, and at it
+        own = _at(heights, np.searchsorted(points, points, side))
+        gap = max(gap, float(np.abs(own - _at(totals, np.searchsorted(values, points, side))).max()))
+    return gap
+
+
+def _distribution(x: np.ndarray, w: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | int]:
+    """Sorted values with their share of the arm up to each; without weights only how many there are."""
+    if w is None:
+        return np.sort(x), len(x)
+    kept = w > 0
+    x, w = (x, w) if kept.all() else (x[kept], w[kept])
+    order = np.argsort(x)
+    share = np.cumsum(w[order])
+    return x[order], share / share[-1]
+
+
+def _at(shares: np.ndarray | int, place: np.ndarray) -> np.ndarray:
+    """The distribution function from how many values are to the left."""
+    if isinstance(shares, int):
+        return place / shares
+    return np.where(place > 0, shares[place - 1], 0.0)

@@ -229,6 +229,8 @@ class ScoreLine:
             spot += 1
 
     def _allowed(self, row: int, spot: int) -> bool:
+        if not self.problem.limits:
+            return True
         unit = self.units[spot]
         return all(abs(values[unit] - values[row]) <= most for values, most in self.problem.limits)
 

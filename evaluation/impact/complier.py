@@ -31,6 +31,8 @@ CLUSTERED = ("CR2", "CR0", "CR1", "CR1S", "CR3")
 UNCLUSTERED = ("iid", "HC1", "HC2")
 # First-stage F below which an instrument is called weak, by the usual rule of thumb.
 WEAK_F = 10.0
+# Share of the largest receipt within which receipt is what assignment says.
+EXACT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -182,8 +184,9 @@ def complier_effect(
     request = _Request(assigned, covariates, absorb, cluster, weights, kind)
     _check_request(request, outcome, received)
     offer = _slope(data, outcome, request)
-    if _refuse_still(data, received, assigned):
-        stage, iid, cross = _Slope(1.0, 0.0, np.inf, offer.n, offer.clusters, ()), None, 0.0
+    share = _receipt_of_assignment(data, received, request)
+    if share is not None:
+        stage, iid, cross = _Slope(share, 0.0, np.inf, offer.n, offer.clusters, ()), None, 0.0
     else:
         stage, iid = _slope(data, received, request), _slope(data, received, request._replace(kind="iid", cluster=None))
         cross = _cross(data, outcome, received, request, offer, stage)
@@ -206,7 +209,7 @@ def _assemble(offer: _Slope, stage: _Slope, iid: _Slope | None, cross: float, re
     context = {"method": "two-stage least squares", "kind": request.kind, "n": offer.n, "clusters": offer.clusters, **arms}
     return ComplierEffect(
         **figures(estimate, float(np.sqrt(variance)), offer.df), term=received, level="started", estimand="effect on compliers",
-        warnings=_warnings(offer.warnings, robust_f, perfect), **context, anderson_rubin=allowed,
+        warnings=_warnings(offer.warnings, robust_f, stage.estimate if perfect else None), **context, anderson_rubin=allowed,
         offer_effect=Estimate(**figures(offer.estimate, float(np.sqrt(offer.variance)), offer.df), term=request.assigned,
                               estimand="effect of the offer", **context),
         first_stage=Estimate(**figures(stage.estimate, float(np.sqrt(stage.variance)), stage.df), term=request.assigned, estimand="take-up", **context),
@@ -258,15 +261,21 @@ def _check_request(request: _Request, outcome: str, received: str) -> None:
         raise DataError("assignment or receipt is also a covariate", where="covariates", mend="leave it out: it would explain itself.")
 
 
-def _refuse_still(data: pd.DataFrame, received: str, assigned: str) -> bool:
-    """Whether everyone received exactly as assigned; refuses receipt that does not vary."""
-    if received == assigned:
-        return True
-    read = read_columns(data, received, [assigned], None, (), (assigned,), least=1)
+def _receipt_of_assignment(data: pd.DataFrame, received: str, request: _Request) -> float | None:
+    """Receipt for one unit of assignment where it follows from it exactly, None where it does not; refuses receipt that does not vary."""
+    if received == request.assigned:
+        return 1.0
+    read = read_columns(data, received, [request.assigned], request.weights, (), (request.assigned,), least=1)
     if np.ptp(read.outcome) == 0:
         raise UnidentifiedError(f"every row has the same receipt ({read.outcome[0]:g}), so there are no compliers", where=f"column {received!r}",
                                 mend="report the effect of the offer.")  # fmt: skip
-    return bool((read.outcome == read.terms[:, 0]).all())
+    offered = read.terms[:, 0]
+    low, high = offered.argmin(), offered.argmax()
+    if offered[high] == offered[low]:
+        return None
+    share = (read.outcome[high] - read.outcome[low]) / (offered[high] - offered[low])
+    left = read.outcome - read.outcome[low] - share * (offered - offered[low])
+    return float(share) if share != 0 and np.abs(left).max() <= EXACT * np.abs(read.outcome).max() else None
 
 
 def _slope(data: pd.DataFrame, column: str, request: _Request) -> _Slope:
@@ -304,22 +313,31 @@ def _cross(data: pd.DataFrame, outcome: str, received: str, request: _Request, o
     """Covariance of the two coefficients, from the variance for their difference on one scale."""
     scale = np.sqrt(offer.variance / stage.variance)
     mixed = f"{outcome} less {received}"
-    difference = data[outcome].astype(float) - scale * data[received].astype(float)
+    difference = _floats(data, outcome) - scale * _floats(data, received)
     return (offer.variance + scale**2 * stage.variance - _slope(data.assign(**{mixed: difference}), mixed, request).variance) / (2 * scale)
 
 
 def _arms(data: pd.DataFrame, request: _Request) -> dict[str, int]:
     """Rows by arm, where assignment is 0 or 1."""
-    values = data[request.assigned].astype(float)
-    if not values.isin([0.0, 1.0]).all():
+    values = _floats(data, request.assigned)
+    if request.weights is not None:
+        values = values[_floats(data, request.weights) > 0]
+    if not np.isin(values, (0.0, 1.0)).all():
         return {}
-    used = np.ones(len(data), dtype=bool) if request.weights is None else data[request.weights].to_numpy(dtype=float) > 0
-    return {"n_treated": int((values[used] == 1).sum()), "n_comparison": int((values[used] == 0).sum())}
+    return {"n_treated": int((values == 1).sum()), "n_comparison": int((values == 0).sum())}
 
 
-def _warnings(own: tuple[str, ...], robust_f: float, perfect: bool) -> tuple[str, ...]:
-    if perfect:
+def _floats(data: pd.DataFrame, name: str) -> np.ndarray:
+    """A column that was checked, missing values (in rows of weight zero) included."""
+    return data[name].to_numpy(dtype=float, na_value=np.nan)
+
+
+def _warnings(own: tuple[str, ...], robust_f: float, exact: float | None) -> tuple[str, ...]:
+    """Sentences on the first stage; ``exact`` is receipt per unit of assignment where it follows exactly."""
+    if exact == 1:
         return (*own, "Everyone received exactly as assigned: the effect is that of the offer.")
+    if exact is not None:
+        return (*own, f"Receipt is {exact:.4g} for each unit of assignment, without exception: the effect is that of the offer, divided by it.")
     if robust_f < WEAK_F:
         return (*own, f"The first-stage F is {robust_f:.1f}, below {WEAK_F:.0f}: the estimate and its interval are unreliable; read the Anderson-Rubin set.")
     return own

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluation.errors import UnidentifiedError
+from evaluation.impact.effect_sizes_reml import fits_exactly
 from evaluation.inference.columns import Columns
 
 # Standard deviations of both random effects, over that within clusters, that the search starts from.
@@ -81,10 +82,14 @@ def random_slope(read: Columns, names: Sequence[str]) -> RandomSlope:
     orthonormal, triangle = np.linalg.qr(design)
     weak = np.abs(np.diag(triangle)) <= NEGLIGIBLE * np.linalg.norm(design, axis=0)
     left = read.outcome - orthonormal @ (orthonormal.T @ read.outcome)
-    if weak.any() or np.linalg.norm(left) <= NEGLIGIBLE * np.linalg.norm(read.outcome - read.outcome.mean()):
+    if weak.any() or fits_exactly(left, read.outcome):
         raise UnidentifiedError("terms are combinations of one another, or fit the outcome exactly", where=f"terms {', '.join(names)}",
                                 mend="leave one of them out.")  # fmt: skip
     scale = np.linalg.norm(left) / np.sqrt(len(left))
+    clusters = int(read.clusters[-1]) + 1
+    if len(left) <= 2 * clusters:
+        raise UnidentifiedError(f"{len(left):,} rows of {clusters:,} clusters cannot tell their levels and effects from variance within", where=f"column {names[0]!r}",
+                                mend="use clusters with more rows of either arm, or leave the cluster out where pairs were formed.")  # fmt: skip
     columns = np.column_stack([orthonormal, left / scale])
     random = np.column_stack([np.ones(len(left)), read.terms[:, 0]])
     begin = np.searchsorted(read.clusters, np.arange(read.clusters[-1] + 1))

@@ -24,6 +24,8 @@ INTERCEPT = "intercept"
 SHARES = np.concatenate([[0.0], np.geomspace(1e-6, 0.5, 40), 1 - np.geomspace(0.5, 1e-6, 41)[1:]])
 # Share of a column's length below which what the others leave of it counts as nothing.
 NEGLIGIBLE = 1e-8
+# Share of the outcome's length that rounding alone can leave behind.
+ROUNDING = 1e-13
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,7 +117,7 @@ def intraclass_correlation(data: pd.DataFrame, outcome: str, *, cluster: str, co
         raise UnidentifiedError("a covariate is constant, a combination of others, or there are too many for the rows", where=f"term {listed}",
                                 mend="leave it out.")  # fmt: skip
     left = read.outcome - orthonormal @ (orthonormal.T @ read.outcome)
-    if np.linalg.norm(left) <= NEGLIGIBLE * max(np.linalg.norm(read.outcome - read.outcome.mean()), 1e-300):
+    if fits_exactly(left, read.outcome):
         raise UnidentifiedError("the covariates fit the outcome exactly, so no variance is left", where=f"column {outcome!r}",
                                 mend="check that the outcome is not constant and not made from the covariates.")  # fmt: skip
     scale = np.linalg.norm(left) / np.sqrt(len(left))
@@ -133,6 +135,11 @@ def intraclass_correlation(data: pd.DataFrame, outcome: str, *, cluster: str, co
     notes = ("No variance between clusters is found: the estimate lies on its boundary, zero.",) if ratio == 0 else ()
     return RandomIntercept(tidy(names, estimates, errors), float(between), float(within), float(ratio / (1 + ratio)), float(-(criterion + constant) / 2),
                            len(left), len(sizes), outcome, cluster, notes)  # fmt: skip
+
+
+def fits_exactly(left: np.ndarray, outcome: np.ndarray) -> bool:
+    """Whether what a fit leaves of an outcome is nothing, beside how it varies or beside rounding."""
+    return bool(np.linalg.norm(left) <= max(NEGLIGIBLE * np.linalg.norm(outcome - outcome.mean()), ROUNDING * np.linalg.norm(outcome)))
 
 
 def _best_ratio(sums: _Sums, outcome: str, cluster: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -34,6 +34,8 @@ class Errors:
     seed : int
     warnings : tuple of str
         What makes the errors fragile.
+    presence : (ndarray, ndarray) or None
+        Clusters that hold treated, and comparison, units of each cell (:meth:`Influence.presence`); None without clusters.
     """
 
     moments: np.ndarray
@@ -43,6 +45,25 @@ class Errors:
     conf_level: float
     seed: int
     warnings: tuple[str, ...] = ()
+    presence: tuple[np.ndarray, np.ndarray] | None = None
+
+    def lone(self, loadings: np.ndarray) -> np.ndarray:
+        """Which combinations, shape (m, columns), have an arm within one cluster, whose sum of influences says nothing of the error.
+
+        All treated units of the cells that enter in one cluster, or all comparison units of one of these cells.
+        """
+        if self.presence is None:
+            return np.zeros(len(loadings), dtype=bool)
+        treated, comparison = self.presence
+        enters = (loadings[:, : len(treated)] != 0).astype(float)
+        return ((enters @ treated > 0).sum(axis=1) == 1) | (enters @ (comparison.sum(axis=1) == 1) > 0)
+
+    @property
+    def testable(self) -> np.ndarray:
+        """The covariance with missing variances of cells that have no standard error."""
+        moments, cells = self.moments.copy(), np.eye(len(self.moments))
+        moments[self.lone(cells), self.lone(cells)] = np.nan
+        return moments
 
     @property
     def kind(self) -> str:
@@ -52,16 +73,21 @@ class Errors:
 
     def covariance(self, loadings: np.ndarray) -> np.ndarray:
         """Analytic covariance of combinations, shape (m, m), from their loadings (m, columns)."""
-        return loadings @ self.moments @ loadings.T
+        found, alone = loadings @ self.moments @ loadings.T, self.lone(loadings)
+        found[alone, :] = np.nan
+        found[:, alone] = np.nan
+        return found
 
     def std_error(self, loadings: np.ndarray) -> np.ndarray:
-        """Standard errors of combinations; from the bootstrap, the interquartile range of the draws over that of the normal."""
+        """Standard errors of combinations, missing where an arm lies in one cluster; from the bootstrap, the interquartile range of the draws over that of the normal."""
         if not len(loadings):
             return np.empty(0)
         if self.drawn is None:
-            return np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", loadings, self.moments, loadings), 0.0))
-        low, high = np.quantile(self.drawn @ loadings.T, [0.25, 0.75], axis=0)
-        return (high - low) / QUARTILES
+            found = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", loadings, self.moments, loadings), 0.0))
+        else:
+            low, high = np.quantile(self.drawn @ loadings.T, [0.25, 0.75], axis=0)
+            found = (high - low) / QUARTILES
+        return np.where(self.lone(loadings), np.nan, found)
 
     def band(self, estimates: np.ndarray, loadings: np.ndarray) -> float:
         """Standard errors from each of the estimates to a band that covers all of them at once; missing where there are none."""
@@ -93,7 +119,13 @@ def make_errors(influence: Influence, clusters: np.ndarray | None, cluster: str 
         raise UnidentifiedError("all units that are left belong to one cluster", where=f"column {cluster!r}", mend="cluster by a column with more groups.")
     sums = influence.cluster_sums(codes, found)
     drawn = random_signs(np.random.default_rng(seed), draws, found) @ sums if draws else None
-    return Errors(sums.T @ sums, drawn, found, cluster, conf_level, seed, _few(influence, codes, cluster))
+    errors = Errors(sums.T @ sums, drawn, found, cluster, conf_level, seed, _few(influence, codes, cluster), influence.presence(codes, found))
+    alone = int(errors.lone(np.eye(influence.cells, influence.columns)).sum())
+    if not alone:
+        return errors
+    said = (f"{alone} of {influence.cells} group-time effects have their treated or their comparison units within one cluster by {cluster}: no standard "
+            "error can be given of them.")  # fmt: skip
+    return replace(errors, warnings=(said, *errors.warnings))
 
 
 def _few(influence: Influence, codes: np.ndarray, cluster: str | None) -> tuple[str, ...]:
@@ -101,4 +133,4 @@ def _few(influence: Influence, codes: np.ndarray, cluster: str | None) -> tuple[
     count = len(np.unique(treated))
     if count >= FEW_CLUSTERS:
         return ()
-    return (f"Treated units lie in {count} clusters by {cluster}: errors have no small-sample correction and are fragile.",)
+    return (f"Treated units lie in {count} cluster{'' if count == 1 else 's'} by {cluster}: errors have no small-sample correction and are fragile.",)

@@ -60,7 +60,8 @@ class _Store:
                 self.row[key, number] = row
             blocks.append(Block(np.array(numbers, dtype=np.int64), np.zeros((len(numbers), end - begin)), begin, end, cohorts.get(cohort, -1)))
         self.block = dict(zip(sample.blocks, blocks, strict=True))
-        self.influence = Influence(tuple(blocks), len(cells), len(cohorts), len(sample.units), sample.mass)
+        self.influence = Influence(tuple(blocks), len(cells), len(cohorts), len(sample.units), sample.mass,
+                                   np.array([cohorts.get(cell.start, -1) for cell in cells], dtype=np.int64))  # fmt: skip
 
     def values(self, key, number: int) -> np.ndarray:
         """The influence of one block's units on one cell, to be written to."""

@@ -37,6 +37,8 @@ class Influence:
         Counts.
     mass : ndarray, shape (units,)
         Weight of each unit in averages over cohorts.
+    own : ndarray of int, shape (cells,)
+        Place of each cell's treated cohort.
     """
 
     blocks: tuple[Block, ...]
@@ -44,6 +46,7 @@ class Influence:
     cohorts: int
     units: int
     mass: np.ndarray
+    own: np.ndarray
 
     @property
     def columns(self) -> int:
@@ -73,6 +76,17 @@ class Influence:
             if block.cohort >= 0:
                 sums[self.cells + block.cohort] += np.bincount(codes, self.mass[block.begin : block.end], minlength=count)
         return sums.T
+
+    def presence(self, clusters: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Whether a cell has treated, and comparison, units in each cluster: two arrays of shape (cells, count)."""
+        found = np.zeros((2, self.cells, count), dtype=bool)
+        for block in self.blocks:
+            codes = clusters[block.begin : block.end]
+            everyone = np.bincount(codes, minlength=count) > 0
+            for cell, values in zip(block.cells, block.values, strict=True):
+                whole = np.count_nonzero(values) == len(values)
+                found[int(block.cohort != self.own[cell]), cell] |= everyone if whole else np.bincount(codes, values != 0, minlength=count) > 0
+        return found[0], found[1]
 
     def draws(self, count: int, seed: int) -> np.ndarray:
         """Sums of columns with a random sign a unit, shape (count, columns)."""

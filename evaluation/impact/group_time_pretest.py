@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import chi2, ncx2
+from scipy.special import chdtrc, chdtri, chndtrinc
 
 from evaluation.impact.group_time_plan import Cell
 
@@ -84,13 +83,12 @@ def pre_test(cells: Sequence[Cell], estimates: np.ndarray, moments: np.ndarray, 
     drift = np.array([cells[n].time - cells[n].base for n in numbers], dtype=float)
     needed = _noncentrality(len(numbers))
     slope = float(np.sqrt(needed / (drift @ np.linalg.solve(covariance, drift))))
-    return PreTest(statistic, len(numbers), float(chi2.sf(statistic, len(numbers))), slope)
+    return PreTest(statistic, len(numbers), float(chdtrc(len(numbers), statistic)), slope)
 
 
 def _noncentrality(df: int) -> float:
     """Noncentrality at which a chi-squared test has the power."""
-    threshold = chi2.isf(SIZE, df)
-    return float(brentq(lambda value: ncx2.sf(threshold, df, value) - POWER, 1e-6, 1e4))
+    return float(chndtrinc(chdtri(df, SIZE), df, 1 - POWER))
 
 
 def _none(df: int, reason: str) -> PreTest:

@@ -129,7 +129,7 @@ class GroupTimeEffects:
         """
         if anticipation not in ("exclude", "include"):
             raise ParameterError(f"anticipation={anticipation!r} does not exist", where="anticipation", mend="choose from exclude, include.")
-        return pre_test(self._found.cells, self._found.estimate, self._errors.moments, self._errors.clusters, window=anticipation == "include")
+        return pre_test(self._found.cells, self._found.estimate, self._errors.testable, self._errors.clusters, window=anticipation == "include")
 
     def influence_functions(self) -> pd.DataFrame:
         """Influence of every unit on every estimate, units by (start, time): independent units make the variance of an estimate the sum of
@@ -191,8 +191,8 @@ def _tables(found: Estimated, labels: pd.Index, errors: Errors) -> dict:
         frame[name] = getattr(found, name)
     frame["reason"] = list(found.reason)
     moments = errors.moments[:count, :count].copy()
-    refused = np.isnan(found.estimate)
+    refused = np.isnan(found.estimate) | errors.lone(loadings)
     moments[refused], moments[:, refused] = np.nan, np.nan
     names = _names(found, labels)
     return {"frame": frame, "vcov": pd.DataFrame(moments, index=names, columns=names), "critical_value": band, "clusters": errors.clusters,
-            "kind": errors.kind, "pre_test": pre_test(found.cells, found.estimate, errors.moments, errors.clusters)}  # fmt: skip
+            "kind": errors.kind, "pre_test": pre_test(found.cells, found.estimate, errors.testable, errors.clusters)}  # fmt: skip

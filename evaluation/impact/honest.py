@@ -23,7 +23,6 @@ from html import escape
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 
 from evaluation.errors import DataError
 from evaluation.impact.estimate import CONF_LEVEL, Estimate, figures
@@ -161,6 +160,7 @@ def _relative_interval(study: EventStudy, level: float, m: float) -> tuple[float
 
 def _breakdown(interval: Interval, unit: float) -> float:
     """Least m whose interval holds zero."""
+    from scipy.optimize import brentq
 
     def distance(m: float) -> float:
         low, high = interval(m)

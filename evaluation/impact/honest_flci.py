@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from evaluation.errors import UnidentifiedError
@@ -57,6 +56,8 @@ class BendWeights:
 
 def folded_normal_quantile(mean: float, level: float) -> float:
     """Quantile of the absolute value of a normal variable of this mean, zero or more, and unit variance."""
+    from scipy.optimize import brentq
+
     # Above the mean it lies between the quantile of one tail, when zero is far away, and that of two.
     low, high = ndtri(level) - 1e-6, ndtri((1 + level) / 2) + 1e-6
     return mean + brentq(lambda above: ndtr(above) - ndtr(-2 * mean - above) - level, low, high, xtol=1e-15, rtol=1e-14)
@@ -143,6 +144,8 @@ def shortest_interval(weights: BendWeights, m: float, level: float) -> tuple[flo
         Largest change, per unit of time, of the slope of the difference in trends; zero or more.
     level : float
     """
+    from scipy.optimize import brentq
+
     highest = float(weights.penalties[-1])  # from here on no bend before the start is worth using
     if m == 0 or highest == 0:
         return _interval(weights, 0.0, m, level)

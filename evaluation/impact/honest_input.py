@@ -14,6 +14,8 @@ from evaluation.impact.honest_restrictions import EventStudy
 ASYMMETRY = 1e-8
 SHORT_RANK = 1e-10
 REFERENCE_TIME = -1.0
+# Of the terms of two-way and group-time event studies.
+TERM_PREFIX = "event_time="
 
 
 def read_event_study(
@@ -36,7 +38,8 @@ def read_event_study(
                         mend="give one estimate a period in order of time, without the reference period.")  # fmt: skip
     _same_labels(estimates, vcov)
     covariance = _covariance(vcov, len(values))
-    return EventStudy(values, covariance, int(n_pre), _target(target, n_post), _gaps(estimates, n_pre, len(values), event_times, reference_time))
+    return EventStudy(values, covariance, int(n_pre), _target(target, n_post),
+                      _gaps(estimates, vcov, n_pre, len(values), event_times, reference_time))  # fmt: skip
 
 
 def read_bounds(m: float | Sequence[float]) -> np.ndarray:
@@ -118,10 +121,10 @@ def _covariance(vcov: object, count: int) -> np.ndarray:
     return matrix
 
 
-def _gaps(estimates: object, n_pre: int, count: int, event_times: Sequence[float] | None, reference_time: float) -> np.ndarray:
+def _gaps(estimates: object, vcov: object, n_pre: int, count: int, event_times: Sequence[float] | None, reference_time: float) -> np.ndarray:
     """Elapsed time between neighbouring periods, the reference among them."""
     if event_times is None:
-        _refuse_uneven_labels(estimates, n_pre)
+        _refuse_uneven_labels(estimates, vcov, n_pre)
         return np.ones(count)
     times = _numbers(event_times, "event_times")
     if len(times) != count:
@@ -136,18 +139,28 @@ def _gaps(estimates: object, n_pre: int, count: int, event_times: Sequence[float
     return gaps
 
 
-def _refuse_uneven_labels(estimates: object, n_pre: int) -> None:
+def _labelled_times(labels: pd.Index) -> np.ndarray | None:
+    """Times since the start that labels are, or name as an event study of this package does; None where they are neither."""
+    found = [str(label).removeprefix(TERM_PREFIX) for label in labels]
+    try:
+        times = np.array(found, dtype=float)
+    except ValueError:
+        return None
+    return times if (times < 0).any() else None  # otherwise numbering, or years
+
+
+def _refuse_uneven_labels(estimates: object, vcov: object, n_pre: int) -> None:
     """Labels that are event times must be equally spaced, the reference period filling the one gap."""
-    if not isinstance(estimates, pd.Series) or not pd.api.types.is_numeric_dtype(estimates.index.dtype):
+    given = [part.index for part in (estimates, vcov) if isinstance(part, pd.Series | pd.DataFrame)]
+    times = next((found for found in map(_labelled_times, given) if found is not None), None)
+    if times is None:
         return
-    times = estimates.index.to_numpy(dtype=float)
-    if not (times < 0).any():
-        return  # numbering, not time since the start
     steps = np.diff(times)
     across = steps[n_pre - 1]
     within = np.delete(steps, n_pre - 1)
     even = np.allclose(within, within[0]) and np.isclose(across, 2 * within[0]) if len(within) else True
     if not even or (steps <= 0).any():
         listed = ", ".join(f"{value:g}" for value in times)
-        raise DataError(f"the periods {listed} are not equally spaced around a reference period", where="index of estimates",
-                        mend="give event_times (and reference_time), so that departures are scaled by elapsed time.")  # fmt: skip
+        raise DataError(f"the periods {listed} are not equally spaced around a reference period", where="labels of estimates or vcov",
+                        mend="put them in order of time and count n_pre as they have it; or give event_times (and reference_time), so that "
+                             "departures are scaled by elapsed time.")  # fmt: skip

@@ -17,10 +17,10 @@ import pandas as pd
 
 from evaluation.errors import DataError, UnidentifiedError
 from evaluation.impact.estimate import CONF_LEVEL, Estimate, figures, tidy
-from evaluation.impact.two_way import counted, refuse_zero_errors, row_notes, solved
+from evaluation.impact.two_way import counted, refuse_zero_errors, row_notes, solved, within, without_lone
 from evaluation.impact.two_way_covariance import covariance
 from evaluation.impact.two_way_panel import Panel, read_panel, read_starts
-from evaluation.impact.two_way_solve import NEGLIGIBLE, NO_TERM, Design
+from evaluation.impact.two_way_solve import LONE_CLUSTER, LONE_TERM, NEGLIGIBLE, NO_TERM, ROUNDING, Design
 
 # Share of a unit's row that no untreated row explains, above which its untreated outcome is not told (rounding leaves about 1e-14).
 UNTOLD = 1e-8
@@ -72,12 +72,11 @@ class ImputationFit:
 class _Model:
     """Unit and period effects and covariates, fitted on untreated rows.
 
-    `columns` (n, q): periods and covariates less their unit means over untreated rows; `inverse` (q, q): pseudo-inverse of their cross-products
-    there; `totals` (N,): weight of each unit's untreated rows; `gap` (n,): outcome less what is predicted.
+    `columns` (n, r): orthonormal there, of periods and covariates less their unit means over untreated rows; `totals` (N,): weight of each unit's
+    untreated rows; `gap` (n,): outcome less what is predicted.
     """
 
     columns: np.ndarray
-    inverse: np.ndarray
     totals: np.ndarray
     gap: np.ndarray
 
@@ -118,6 +117,8 @@ def imputation_effects(
     covariates = (covariates,) if isinstance(covariates, str) else tuple(covariates)
     if cluster is None:
         raise DataError("no cluster column is named", where="cluster", mend="name the column of groups whose rows share shocks, as a rule the school.")
+    if isinstance(leads, bool) or not isinstance(leads, int | np.integer) or leads < 0:
+        raise DataError(f"leads is {leads!r}; it counts periods", where="leads", mend="give a whole number, zero or more.")
     read = read_panel(panel, outcome, unit=unit, time=time, weights=weights, covariates=covariates, cluster=cluster)
     starts = read_starts(read, panel, unit=unit, time=time, start=start)
     notes = row_notes(read)
@@ -130,12 +131,13 @@ def imputation_effects(
     found = [_effect(read, starts, model, treated, distance == time) for time in times]
     estimates, errors = (np.array(values) for values in zip(*found, strict=True))
     refuse_zero_errors(estimates, errors, names)
-    errors, lone = _without_lone(read, starts, distance, times, errors)
+    errors, lone = _without_lone(read, starts, model, distance, times, errors)
     clusters = len(np.unique(read.clusters))
     frame = tidy(names, estimates, errors, clusters - 1.0)
     frame.insert(1, "event_time", times)
     frame["n"] = [int((distance == time).sum()) for time in times]
-    notes += said + lone
+    early, early_notes = _leads(read, starts, treated, leads, covariates, cluster)
+    notes += said + lone + early_notes
     ever = starts < len(read.periods)
     total, error = _effect(read, starts, model, treated, treated)
     overall = Estimate(
@@ -143,19 +145,19 @@ def imputation_effects(
         kind="conservative, clustered", n=len(read.units), n_treated=int(ever.sum()), n_comparison=int((~ever).sum()), clusters=clusters, warnings=notes,
     )  # fmt: skip
     return ImputationFit(
-        frame=frame, leads=_leads(read, starts, treated, leads, covariates, cluster), overall=overall, n=len(read.units), units=read.count,
+        frame=frame, leads=early, overall=overall, n=len(read.units), units=read.count,
         periods=len(read.periods), clusters=clusters, outcome=outcome, cluster=cluster, conf_level=CONF_LEVEL, warnings=notes,
     )  # fmt: skip
 
 
 def _imputable(read: Panel, starts: np.ndarray, start: str) -> tuple[Panel, np.ndarray, tuple[str, ...]]:
     """The panel without units that have no untreated row."""
+    starts, notes = within(starts, len(read.periods))
     untreated = np.bincount(read.units, read.times < starts[read.units], minlength=read.count)
     without = untreated == 0
-    notes = ()
     if without.any():
         verb = "has" if without.sum() == 1 else "have"
-        notes = (f"{counted(int(without.sum()), 'unit')} {verb} no untreated row: left out, because nothing tells their untreated outcome.",)
+        notes += (f"{counted(int(without.sum()), 'unit')} {verb} no untreated row: left out, because nothing tells their untreated outcome.",)
         kept = ~without[read.units]
         if not kept.any():
             raise UnidentifiedError("no unit has an untreated row", where=f"column {start!r}", mend="add earlier periods or untreated units.")
@@ -189,9 +191,12 @@ def _fit_untreated(read: Panel, treated: np.ndarray) -> _Model:
                                 where=f"periods {times}",
                                 mend="end the panel before no unit is untreated any more, or leave out covariates that only treated rows vary in.")  # fmt: skip
     kept = directions[: len(sizes)][told]
-    inverse = (kept.T / sizes[told] ** 2) @ kept
-    coefficients = inverse @ (columns.T @ (weight * outcome))
-    return _Model(columns, inverse, totals, outcome - columns @ coefficients)
+    columns = columns @ (kept.T / sizes[told])
+    gap = outcome - columns @ (columns.T @ (weight * outcome))
+    if np.abs(gap[~treated]).max() <= ROUNDING * np.abs(read.outcome).max():
+        raise UnidentifiedError("unit and period effects fit the untreated rows exactly, so nothing is left to judge uncertainty by",
+                                mend="check that the outcome is not constant and not made from the terms.")  # fmt: skip
+    return _Model(columns, totals, gap)
 
 
 def _effect(read: Panel, starts: np.ndarray, model: _Model, treated: np.ndarray, target: np.ndarray) -> tuple[float, float]:
@@ -200,7 +205,7 @@ def _effect(read: Panel, starts: np.ndarray, model: _Model, treated: np.ndarray,
     share /= share.sum()
     estimate = float(share @ model.gap)
     by_unit = np.bincount(read.units, share, minlength=read.count) / model.totals
-    influence = np.where(treated, share, -read.weights * (by_unit[read.units] + model.columns @ (model.inverse @ (model.columns.T @ share))))
+    influence = np.where(treated, share, -read.weights * (by_unit[read.units] + model.columns @ (model.columns.T @ share)))
     cell = np.where(treated, starts[read.units] * len(read.periods) + read.times, 0)
     squared = np.where(treated, influence**2, 0.0)
     total = np.bincount(cell, squared)
@@ -209,23 +214,57 @@ def _effect(read: Panel, starts: np.ndarray, model: _Model, treated: np.ndarray,
     return estimate, float(np.sqrt((np.bincount(read.clusters[read.units], influence * left) ** 2).sum()))
 
 
-def _without_lone(read: Panel, starts: np.ndarray, distance: np.ndarray, times: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Missing errors where a start group that enters lies within one cluster: centring its effects would hide how they vary."""
-    owner = pd.Series(read.clusters).groupby(starts).nunique()
-    alone = [group for group in owner.index[owner == 1] if group < len(read.periods)]
-    if not alone:
-        return errors, ()
-    touched = np.array([np.isin(starts[read.units[distance == time]], alone).any() for time in times])
-    labels = ", ".join(str(read.periods[group]) for group in alone)
-    return np.where(touched, np.nan, errors), (f"Start group {labels} lies within one cluster, so that effects which it enters have no standard error.",)
+def _without_lone(
+    read: Panel, starts: np.ndarray, model: _Model, distance: np.ndarray, times: np.ndarray, errors: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Missing errors of effects that one cluster alone tells on either side, as its residuals there say nothing of the error.
+
+    Treated rows of one start group and event time in one cluster: centring takes out how they vary. Untreated rows: what only one cluster
+    tells, as a rule a period in which no other is untreated, fits that cluster exactly.
+    """
+    treated = distance != NO_TERM
+    cells = pd.DataFrame({"start": starts[read.units], "time": distance, "cluster": read.clusters[read.units]})[treated]
+    owners = cells.groupby(["start", "time"])["cluster"].nunique().reset_index(name="count").query("count == 1")
+    notes = []
+    if len(owners):
+        for group, part in owners.groupby("start")["time"]:
+            notes.append(f"Start group {read.periods[group]} lies within one cluster at event times {', '.join(map(str, part))}, so that effects "
+                         "which it enters then have no standard error.")  # fmt: skip
+    resting, whose = _resting(read, model, distance, times)
+    if resting.any():
+        named = ", ".join(str(read.cluster_labels[cluster]) for cluster in whose)
+        notes.append(f"What is imputed at event times {', '.join(map(str, times[resting]))} rests on the untreated rows of one cluster alone ({named}), so "
+                     "that these effects have no standard error.")  # fmt: skip
+    return np.where(resting | np.isin(times, owners["time"]), np.nan, errors), tuple(notes)
 
 
-def _leads(read: Panel, starts: np.ndarray, treated: np.ndarray, leads: int, covariates: Sequence[str], cluster: str) -> pd.DataFrame:
+def _resting(read: Panel, model: _Model, distance: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which event times' imputed outcomes rest on the untreated rows of one cluster, and these clusters."""
+    untreated, owner = distance == NO_TERM, read.clusters[read.units]
+    own = np.sqrt(read.weights)[:, None] * model.columns
+    leverage = np.bincount(owner[untreated], (own[untreated] ** 2).sum(axis=1), minlength=int(owner.max()) + 1)
+    wanted = np.array([(np.where(distance == time, read.weights, 0.0) @ model.columns) for time in times])
+    wanted /= np.maximum(np.linalg.norm(wanted, axis=1), np.finfo(float).tiny)[:, None]
+    resting, whose = np.zeros(len(times), dtype=bool), []
+    for cluster in np.flatnonzero(leverage >= 1 - LONE_CLUSTER):
+        part = own[untreated & (owner == cluster)]
+        values, vectors = np.linalg.eigh(part.T @ part)
+        found = np.linalg.norm(wanted @ vectors[:, values > 1 - LONE_CLUSTER], axis=1) > LONE_TERM
+        resting |= found
+        whose += [cluster] * bool(found.any())
+    return resting, np.array(whose, dtype=int)
+
+
+def _leads(read: Panel, starts: np.ndarray, treated: np.ndarray, leads: int, covariates: Sequence[str], cluster: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Effects before treatment: untreated rows on indicators of the last periods before start, with unit and period effects."""
-    if leads <= 0:
-        return tidy([], np.empty(0), np.empty(0)).assign(event_time=np.empty(0, dtype=int), n=np.empty(0, dtype=int))
+    if leads == 0:
+        return tidy([], np.empty(0), np.empty(0)).assign(event_time=np.empty(0, dtype=int), n=np.empty(0, dtype=int)), ()
     distance = read.times - starts[read.units]
-    before = (distance < 0) & (distance >= -leads) & (starts < len(read.periods))[read.units]
+    ever = (starts < len(read.periods))[read.units]
+    before = (distance < 0) & (distance >= -leads) & ever
+    if not ((distance < -leads) & ever).any():
+        raise DataError(f"no start group has a period more than {leads} before its start, from which leads could be measured", where="leads",
+                        mend="ask for fewer.")  # fmt: skip
     own, kept = read.keep(~treated), ~treated
     times = np.unique(distance[before])
     effect = np.where(before, distance + leads, NO_TERM)[kept]
@@ -233,7 +272,8 @@ def _leads(read: Panel, starts: np.ndarray, treated: np.ndarray, leads: int, cov
     names = [f"event_time={time}" for time in times]
     solution = solved(Design(own, effect, starts, (*names, *covariates)), "CR1", cluster)
     vcov, df = covariance(solution, own, "CR1")
+    vcov, said = without_lone(vcov, solution, [*names, *covariates], own.cluster_labels)
     count = len(names)
     table = tidy(names, solution.estimates[:count], np.sqrt(np.diag(vcov))[:count], df)
     table.insert(1, "event_time", times)
-    return table.assign(n=[int((distance[before] == time).sum()) for time in times])
+    return table.assign(n=[int((distance[before] == time).sum()) for time in times]), said

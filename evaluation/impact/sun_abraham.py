@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.impact.estimate import CONF_LEVEL, Estimate, figures, tidy
-from evaluation.impact.two_way import REFERENCE, check_kind, comparable, refuse_zero_errors, row_notes, solved, with_band, without_lone
+from evaluation.impact.two_way import REFERENCE, check_kind, comparable, refuse_zero_errors, refuse_without_reference, row_notes, solved, with_band, without_lone
 from evaluation.impact.two_way_covariance import CLUSTERED, UNCLUSTERED, covariance
 from evaluation.impact.two_way_panel import Panel, read_panel, read_starts
 from evaluation.impact.two_way_solve import NO_TERM, Design, Solution
@@ -167,7 +167,10 @@ def _cells(read: Panel, starts: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """The start groups' event times, with their weighted rows, and each row's cell."""
     last = len(read.periods)
     own = starts[read.units]
-    inside = (own < last) & (read.times - own != REFERENCE)
+    base = read.times - own == REFERENCE
+    for group in np.unique(own[own < last]):
+        refuse_without_reference(base, own == group, f"no unit of start group {read.periods[group]}")
+    inside = (own < last) & ~base
     key = np.where(inside, own * last + read.times, -1)
     kept, place = np.unique(key[inside], return_inverse=True)
     effect = np.full(len(key), NO_TERM)

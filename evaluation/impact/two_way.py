@@ -29,6 +29,7 @@ from evaluation.inference.wald import WaldTest
 
 REFERENCE = -1
 BIAS_REDUCED = ("CR2", "CR3")
+UNITS, PERIODS, WEIGHTS = "unit effects", "period effects", "weights of the panel"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -128,7 +129,7 @@ def two_way_effects(
     start : str, optional
         Column of the first treated period, 0 or missing for never treated: an event study with indicators of periods since start, all but
         the reference -1. Periods are counted one by one, so that gaps between numbers are refused. Units treated from the first period
-        on are left out and counted; units that start after the last period count as never treated.
+        on are left out and counted; units that start after the last period count as never treated, and are counted.
     covariates : sequence of str
         Numeric columns that change within units. Collinear ones are refused, not dropped.
     weights : str, optional
@@ -180,7 +181,9 @@ def comparable(read: Panel, starts: np.ndarray, start: str) -> tuple[Panel, np.n
     UnidentifiedError
         No unit is never treated in the panel, or none starts in it.
     """
-    last, notes = len(read.periods), []
+    last = len(read.periods)
+    starts, late = within(starts, last)
+    notes = list(late)
     always = starts <= 0
     if always.any():
         notes.append(f"{counted(int(always.sum()), 'unit')} treated from the first period on: left out, because no period before treatment is known.")
@@ -201,6 +204,13 @@ def comparable(read: Panel, starts: np.ndarray, start: str) -> tuple[Panel, np.n
     return read, starts, tuple(notes)
 
 
+def within(starts: np.ndarray, last: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Starts with those after the last period counted as never treated, and a sentence on how many."""
+    late = int((starts > last).sum())
+    verb = "starts after the last period: it counts" if late == 1 else "start after the last period: they count"
+    return np.minimum(starts, last), (f"{counted(late, 'unit')} {verb} as never treated.",) if late else ()
+
+
 def event_design(read: Panel, starts: np.ndarray, covariates: Sequence[str], window: tuple[int, int] | None) -> tuple[Design, np.ndarray]:
     """Indicators of event time, all but the reference, and their event times."""
     distance = read.times - starts[read.units]
@@ -212,10 +222,18 @@ def event_design(read: Panel, starts: np.ndarray, covariates: Sequence[str], win
                             mend="widen it.")  # fmt: skip
         distance = np.clip(distance, first, final)
     known = inside & (distance != REFERENCE)
+    refuse_without_reference(inside & (distance == REFERENCE), inside, "no unit that starts")
     times = np.unique(distance[known])
     effect = np.full(len(distance), NO_TERM)
     effect[known] = np.searchsorted(times, distance[known])
     return Design(read, effect, starts, (*(f"event_time={time}" for time in times), *covariates)), times
+
+
+def refuse_without_reference(base: np.ndarray, rows: np.ndarray, whose: str) -> None:
+    """Refuse effects of some rows where none of them lies in the reference period."""
+    if rows.any() and not (base & rows).any():
+        raise UnidentifiedError(f"{whose} has a row at event time {REFERENCE}, which effects are measured from", where=f"event time {REFERENCE}",
+                                mend="add the rows of the period before the start, or leave out and count the units that lack it.")  # fmt: skip
 
 
 def row_notes(read: Panel) -> tuple[str, ...]:
@@ -277,7 +295,8 @@ def _fit(design: Design, times: np.ndarray | None, outcome: str, cluster: str | 
         average[:effects][times >= 0] = 1.0 / (times >= 0).sum()
     fitted = None
     if kind in BIAS_REDUCED:
-        fitted = _by_linear(design, kind)
+        fitted = _by_linear(design, kind, outcome, cluster)
+        notes += fitted.warnings
         estimates, vcov = fitted.frame["estimate"].to_numpy(), fitted.vcov.to_numpy()
         df = fitted.frame["df"].to_numpy()
         overall_df = float(df[: effects][average[:effects] > 0].min())
@@ -364,12 +383,13 @@ def refuse_zero_errors(estimates: np.ndarray, errors: np.ndarray, names: Sequenc
                                 where=f"term {listed}", mend="use more clusters, or fewer terms.")  # fmt: skip
 
 
-def _by_linear(design: Design, kind: str):
-    """The same regression by :func:`evaluation.inference.linear`, which has the bias-reduced kinds."""
-    read = design.panel
-    effects = len(design.names) - read.covariates.shape[1]
-    columns = {f"term_{place}": (design.effect == place).astype(float) for place in range(effects)}
-    columns |= {f"term_{effects + place}": values for place, values in enumerate(read.covariates.T)}
-    table = pd.DataFrame({**columns, "outcome": read.outcome, "unit": read.units, "period": read.times, "weight": read.weights,
-                          "cluster": read.clusters[read.units]})  # fmt: skip
-    return linear(table, "outcome", list(columns), weights="weight", absorb=("unit", "period"), cluster="cluster", kind=kind)
+def _by_linear(design: Design, kind: str, outcome: str, cluster: str):
+    """The same regression by :func:`evaluation.inference.linear`, which has the bias-reduced kinds; names and labels are the caller's."""
+    read, names = design.panel, list(design.names)
+    effects = len(names) - read.covariates.shape[1]
+    labels = np.empty(len(read.cluster_labels), dtype=object)
+    labels[:] = list(read.cluster_labels)
+    terms = pd.DataFrame(np.column_stack([design.effect[:, None] == np.arange(effects), read.covariates]).astype(float), columns=names)
+    helpers = {UNITS: read.units, PERIODS: read.times, WEIGHTS: read.weights, cluster: labels[read.clusters][read.units], outcome: read.outcome}
+    table = pd.concat([terms, pd.DataFrame(helpers)], axis=1)
+    return linear(table, outcome, names, weights=WEIGHTS, absorb=(UNITS, PERIODS), cluster=cluster, kind=kind)

@@ -11,6 +11,9 @@ import pandas as pd
 from evaluation.errors import DataError
 from evaluation.inference.columns import _check_present, _numbers, _refuse_rows
 
+# Longest step between dates over the shortest, from which on a period must be missing.
+UNEVEN = 1.5
+
 
 @dataclass(frozen=True, eq=False)
 class Panel:
@@ -147,7 +150,7 @@ def read_starts(panel: Panel, data: pd.DataFrame, *, unit: str, time: str, start
     Returns
     -------
     ndarray of int, shape (N,)
-        0: treated in every period of the panel; T: in none, whether never or after its last period.
+        0: treated in every period of the panel; T: never; T + 1: after its last period.
 
     Raises
     ------
@@ -174,7 +177,7 @@ def read_starts(panel: Panel, data: pd.DataFrame, *, unit: str, time: str, start
     missing = mine.isna().to_numpy()
     unknown = (places < 0) & ~missing
     if unknown.any():
-        raise DataError(f"{mine.iloc[int(np.flatnonzero(unknown)[0])]!r} is not one of the periods", where=f"column {start!r}",
+        raise DataError(f"{mine.iloc[int(np.flatnonzero(unknown)[0])]} is not one of the periods", where=f"column {start!r}",
                         mend=f"use the labels of column {time!r}, and leave it missing for units that are never treated.")  # fmt: skip
     return np.where(missing, count, places)
 
@@ -192,8 +195,9 @@ def _numeric_starts(mine: pd.Series, periods: pd.Index, start: str, steps: bool)
     if odd.any():
         raise DataError(f"{values[odd][0]} is not a period", where=f"column {start!r}",
                         mend="give whole periods; 0 or missing for never treated.")  # fmt: skip
-    places = np.where(never, len(periods), np.searchsorted(periods.to_numpy(dtype=float), np.where(never, 0.0, values), side="left"))
-    return places.astype(np.int64)
+    known = periods.to_numpy(dtype=float)
+    places = np.searchsorted(known, np.where(never, 0.0, values), side="left") + (np.where(never, 0.0, values) > known[-1])
+    return np.where(never, len(known), places).astype(np.int64)
 
 
 def read_treated(panel: Panel, data: pd.DataFrame, treated: str) -> np.ndarray:
@@ -269,6 +273,9 @@ def _refuse_gaps(periods: pd.Index, time: str) -> None:
     """Event time is counted in periods: refuse numbers that do not follow one another."""
     if isinstance(periods.dtype, pd.PeriodDtype):
         values = periods.asi8.astype(float)
+    elif pd.api.types.is_datetime64_any_dtype(periods.dtype):
+        _refuse_uneven_dates(periods, time)
+        return
     elif pd.api.types.is_numeric_dtype(periods.dtype):
         values = periods.to_numpy(dtype=float)
     else:
@@ -278,6 +285,16 @@ def _refuse_gaps(periods: pd.Index, time: str) -> None:
         place = int(np.flatnonzero(steps != 1)[0]) if (steps != 1).any() else 0
         raise DataError(f"periods do not follow one another ({periods[place]} is followed by {periods[place + 1]}), so that time since start "
                         "cannot be counted", where=f"column {time!r}",
+                        mend="number the periods (and the starts) 1, 2, 3 ... in order, if steps between them are to count alike.")  # fmt: skip
+
+
+def _refuse_uneven_dates(periods: pd.Index, time: str) -> None:
+    """Months and quarters differ in length, but a step half as long again as another is more than that."""
+    steps = np.diff(periods.asi8).astype(float)
+    if steps.max() > UNEVEN * steps.min():
+        place = int(steps.argmax())
+        raise DataError(f"dates are unevenly spaced (the longest step is from {periods[place]:%Y-%m-%d} to {periods[place + 1]:%Y-%m-%d}), so that time "
+                        "since start cannot be counted", where=f"column {time!r}",
                         mend="number the periods (and the starts) 1, 2, 3 ... in order, if steps between them are to count alike.")  # fmt: skip
 
 

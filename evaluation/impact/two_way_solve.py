@@ -135,7 +135,7 @@ def solve_two_way(design: Design) -> Solution:
     chosen = np.concatenate([kept, width + np.arange(terms + 1)])
     reduced = np.linalg.qr(triangle[:, chosen], mode="r")
     size = len(chosen) - 1
-    _check_identified(reduced[len(kept) : size, len(kept) : size], lengths, design.names)
+    _check_identified(reduced[len(kept) : size, len(kept) : size], lengths, design.names, terms - panel.covariates.shape[1])
     upper = reduced[:size, :size]
     coefficients = solve_triangular(upper, reduced[:size, size])
     centred = panel.outcome - np.average(panel.outcome, weights=panel.weights)
@@ -195,8 +195,8 @@ def _independent_periods(triangle: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.sort(order[np.abs(np.diag(left)) > NEGLIGIBLE])
 
 
-def _check_identified(left: np.ndarray, lengths: np.ndarray, names: Sequence[str]) -> None:
-    """Refuse terms that do not vary beside the effects, and terms that repeat one another."""
+def _check_identified(left: np.ndarray, lengths: np.ndarray, names: Sequence[str], effects: int) -> None:
+    """Refuse terms that do not vary beside the effects, and terms that repeat one another; the first ``effects`` are indicators."""
     sizes = np.linalg.norm(left, axis=0)
     still = sizes <= NEGLIGIBLE * lengths
     if still.any():
@@ -208,8 +208,12 @@ def _check_identified(left: np.ndarray, lengths: np.ndarray, names: Sequence[str
     involved = (np.abs(directions[values <= NEGLIGIBLE]) > LOADING).any(axis=0)
     if involved.any():
         listed = ", ".join(name for name, flag in zip(names, involved, strict=True) if flag)
+        mend = "leave one of them out."
+        if involved[:effects].sum() > 1:
+            mend = ("look for units that lack the period before their start or have no comparison in the same periods, and leave them out and count "
+                    "them; or use fewer covariates.")  # fmt: skip
         raise UnidentifiedError("these terms are exact combinations of one another and of the unit and period effects, so their effects cannot "
-                                "be told apart", where=f"terms {listed}", mend="leave one of them out.")  # fmt: skip
+                                "be told apart", where=f"terms {listed}", mend=mend)  # fmt: skip
 
 
 def _scores(design: Design, chosen: np.ndarray, coefficients: np.ndarray, inverse: np.ndarray) -> tuple:

@@ -71,6 +71,8 @@ def check_request(
     DataError
     """
     groups = named("cluster", cluster)
+    for name in (outcome, *terms, *absorb, *groups):
+        _refuse_no_name(name)
     if not groups:
         raise DataError("no cluster column is named", mend="name the column of groups whose rows share shocks, as a rule the school.")
     if len(groups) > 2:
@@ -177,10 +179,14 @@ def read_columns(
     )
 
 
-def _check_present(data: pd.DataFrame, name: str) -> None:
+def _refuse_no_name(name: object) -> None:
     if not pd.api.types.is_scalar(name):
         raise DataError(f"a {type(name).__name__} stands where the name of a column belongs",
                         mend="give the name; put values of your own into a column of the table first.")  # fmt: skip
+
+
+def _check_present(data: pd.DataFrame, name: str) -> None:
+    _refuse_no_name(name)
     count = int((data.columns == name).sum())
     if count == 1:
         return

@@ -161,7 +161,9 @@ def _sentences(possible: int, floor: float) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def count_clusters(data: pd.DataFrame, treatment: str, *, cluster: str, block: str | None = None) -> pd.DataFrame:
+def count_clusters(
+    data: pd.DataFrame, treatment: str, *, cluster: str, block: str | None = None, weights: str | None = None
+) -> pd.DataFrame:
     """Treated and comparison clusters by block: one row per block, with block, treated, comparison.
 
     Parameters
@@ -173,17 +175,21 @@ def count_clusters(data: pd.DataFrame, treatment: str, *, cluster: str, block: s
     cluster : str
     block : str, optional
         Column of the groups within which clusters are compared, as a rule the area; without it all are one block, "all".
+    weights : str, optional
+        Those of the fit: a cluster whose rows all have a weight of zero takes no part there, so it is not counted.
 
     Raises
     ------
     DataError
         A column is absent or has missing values, the treatment is not 0 or 1, or a cluster lies in several blocks.
     """
-    columns = read_columns(data, None, (treatment,), None, () if block is None else (block,), (cluster,), least=1)
+    columns = read_columns(data, None, (treatment,), weights, () if block is None else (block,), (cluster,), least=1)
     given = columns.terms[:, 0]
     if not np.isin(given, (0, 1)).all():
         raise DataError(f"the treatment takes the value {given[~np.isin(given, (0, 1))][0]:g}", where=f"column {treatment!r}",
                         mend="use 0 and 1: untreated and treated.")  # fmt: skip
+    if weights is not None:
+        data = data[(data[weights] > 0).to_numpy(dtype=bool)]
     rows = pd.DataFrame({"cluster": data[cluster].to_numpy(), "treated": (data[treatment] == 1).to_numpy(dtype=bool)})
     rows["block"] = "all" if block is None else data[block].to_numpy()
     clusters = rows.groupby("cluster", sort=False).agg(treated=("treated", "max"), blocks=("block", "nunique"), block=("block", "first"))

@@ -103,14 +103,16 @@ def solve(columns: Columns, names: Sequence[str]) -> Solution:
     """
     weights, root = columns.weights, np.sqrt(columns.weights)
     matrix, reported, parameters = _matrix(columns, names)
-    outcome = columns.outcome
-    if columns.effects:
-        outcome = _less_group_means(outcome[:, None], weights, columns.effects[0])[:, 0]
+    # Without effects the outcome loses its mean all the same, which the constant gets back: it can be large beside the rest.
+    mean = np.average(columns.outcome, weights=weights)
+    centred = columns.outcome - mean
+    outcome = _less_group_means(centred[:, None], weights, columns.effects[0])[:, 0] if columns.effects else centred
     triangle = np.linalg.qr(root[:, None] * np.column_stack([matrix, outcome]), mode="r")
     upper, projected = triangle[:-1, :-1], triangle[:-1, -1]
     coefficients = np.linalg.solve(upper, projected)
     residuals = outcome - matrix @ coefficients
-    centred = columns.outcome - np.average(columns.outcome, weights=weights)
+    if not columns.effects:
+        coefficients[-1] += mean
     exact = max(NEGLIGIBLE * np.linalg.norm(root * centred), ROUNDING * np.linalg.norm(root * columns.outcome))
     if np.linalg.norm(root * residuals) <= exact:
         raise UnidentifiedError("the terms and effects fit the outcome exactly, so nothing is left to judge uncertainty by",

@@ -97,6 +97,7 @@ class SimulatedAttendance(Section):
     disengaged_sen_ratio: float = Field(..., ge=0.1, le=20, description="How much more often they have special educational needs", json_schema_extra={"unit": "ratio"})
     disengaged_year_group: tuple[float, ...] = Field(..., description="How common they are in each year group of the first year, in order; later arrivals have factor 1", json_schema_extra={"unit": "factor"})
     disengaged_shift: float = _log_odds("How far these pupils attend less than others", ge=-8, le=0)
+    disengaging_share: float = Field(0.0, ge=0, le=1, description="Of these pupils, those who begin to attend so little within the study, each half-term from the second on equally likely; a stress scenario", json_schema_extra={"unit": "share of pupils who hardly attend"})
     passing_spread: float = _log_odds("Standard deviation of a pupil's passing ups and downs by half-term", ge=0, le=4)
     passing_correlation: float = Field(..., ge=0, lt=1, description="Correlation of the passing part from one half-term to the next", json_schema_extra={"unit": "correlation"})
     academic_year: tuple[float, float, float] = _log_odds("Academic years 2022/23 to 2024/25")

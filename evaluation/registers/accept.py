@@ -195,35 +195,33 @@ def _duplicates(con: duckdb.DuckDBPyConnection, source: Source) -> tuple[pd.Data
     con.execute(f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT file_row, {keys}, {whole} AS whole, count(*) OVER same AS copies, "
                 f"min(whole) OVER same <> max(whole) OVER same AS contradictory, row_number() OVER (same ORDER BY file_row) AS number "
                 f"FROM ({kept}) WINDOW same AS (PARTITION BY {key}) QUALIFY copies > 1")
-    con.execute("INSERT INTO dropped SELECT file_row FROM repeated WHERE contradictory OR number > 1")
-    collapsed = con.execute("SELECT count(*) FROM repeated WHERE NOT contradictory AND number > 1").fetchone()[0]
+    contradictory, collapsed = con.execute("SELECT count(*) FILTER (WHERE contradictory), count(*) FILTER (WHERE NOT contradictory AND number > 1) FROM repeated").fetchone()
+    if contradictory or collapsed:
+        con.execute("INSERT INTO dropped SELECT file_row FROM repeated WHERE contradictory OR number > 1")
+    if not contradictory:
+        return _no_rejects(), collapsed
     value = "concat_ws('|', " + ", ".join(f"CAST({quoted(f'k{i}')} AS VARCHAR)" for i in range(len(columns))) + ")"
     if any(c.sensitivity != "aggregate" for c in columns):
         value = hidden_sql(con, value)
     frame = con.execute(f"SELECT file_row, {value} AS value FROM repeated WHERE contradictory ORDER BY file_row").df()
-    if frame.empty:
-        return _no_rejects(), collapsed
     return _reject_frame(source, frame, "+".join(source.table.primary_key), CONTRADICTION, "keep the row that is right"), collapsed
 
 
-OVERLAPS = {"in two schools at once": ("school_id", "mine.school_id <> other.school_id", "correct the dates, or mark one enrolment `main` and the other `subsidiary`"),
-            "overlapping enrolments at one school": ("enrolment_start", "mine.school_id = other.school_id", "keep one of the enrolments, or correct the dates")}
+# Column, rule and mend of enrolments whose days overlap, by whether they are at one school.
+OVERLAPS = {False: ("school_id", "in two schools at once", "correct the dates, or mark one enrolment `main` and the other `subsidiary`"),
+            True: ("enrolment_start", "overlapping enrolments at one school", "keep one of the enrolments, or correct the dates")}
 
 
 def _overlaps(con: duckdb.DuckDBPyConnection, source: Source) -> list[pd.DataFrame]:
     """Add enrolments of one pupil and year whose days overlap, and are not a main and a subsidiary one, to ``dropped``."""
     kept = f"({_typed_rows(source, without_dropped=True).replace('SELECT ', 'SELECT file_row, ', 1)})"
     both = "coalesce(mine.enrolment_status, '') || coalesce(other.enrolment_status, '') IN ('mainsubsidiary', 'subsidiarymain')"
-    parts = []
-    for name, (column, which, mend) in OVERLAPS.items():
-        value = hidden_sql(con, "mine.pupil_id")
-        frame = con.execute(
-            f"SELECT DISTINCT mine.file_row, {value} AS value FROM {kept} AS mine JOIN {kept} AS other ON mine.pupil_id = other.pupil_id "
-            f"AND mine.academic_year = other.academic_year AND mine.file_row <> other.file_row WHERE {which} "
-            "AND mine.enrolment_start <= coalesce(other.enrolment_end, DATE '9999-12-31') AND other.enrolment_start <= coalesce(mine.enrolment_end, DATE '9999-12-31') "
-            f"AND NOT (mine.school_id <> other.school_id AND {both}) ORDER BY 1").df()
-        if len(frame):
-            parts.append(_reject_frame(source, frame, column, name, mend))
+    found = con.execute(
+        f"SELECT DISTINCT mine.file_row, {hidden_sql(con, 'mine.pupil_id')} AS value, mine.school_id = other.school_id AS at_one FROM {kept} AS mine "
+        f"JOIN {kept} AS other ON mine.pupil_id = other.pupil_id AND mine.academic_year = other.academic_year AND mine.file_row <> other.file_row "
+        "WHERE mine.enrolment_start <= coalesce(other.enrolment_end, DATE '9999-12-31') AND other.enrolment_start <= coalesce(mine.enrolment_end, DATE '9999-12-31') "
+        f"AND NOT (mine.school_id <> other.school_id AND {both}) ORDER BY 1").df()
+    parts = [_reject_frame(source, rows.drop(columns="at_one"), *OVERLAPS[bool(at_one)]) for at_one, rows in found.groupby("at_one")]
     if parts:
         import pandas as pd
 

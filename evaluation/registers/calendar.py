@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from datetime import date
+from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,11 @@ STRIKE_NOTE = "teachers' strike"
 def bank_holidays(first_year: int, last_year: int) -> dict[date, str]:
     """Bank holidays of England by day, calendar years inclusive; those proclaimed for one year (the Platinum Jubilee, the
     State Funeral of Queen Elizabeth II, the Coronation) are among them."""
+    return dict(_bank_holidays(first_year, last_year))
+
+
+@lru_cache(maxsize=8)
+def _bank_holidays(first_year: int, last_year: int) -> dict[date, str]:
     import holidays
 
     return dict(sorted(holidays.country_holidays("GB", subdiv="ENG", years=range(first_year, last_year + 1)).items()))

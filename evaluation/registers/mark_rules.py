@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .code_lists import UNKNOWN, code_rules_sql
 from .codes import CODE_CHANGE, unknown_code_mend, withdrawn_code_mend
-from .extracts import Source
+from .extracts import Source, literal
 from .rules import SHOWN, Rule
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def place_marks(con: duckdb.DuckDBPyConnection, source: Source) -> None:
 def _load_bank_holidays(con: duckdb.DuckDBPyConnection, first: int, last: int) -> None:
     from .calendar import bank_holidays
 
-    con.execute("CREATE OR REPLACE TEMP TABLE bank_holidays (date DATE, name VARCHAR)")
-    con.executemany("INSERT INTO bank_holidays VALUES (?, ?)", list(bank_holidays(first, last).items()))
+    rows = ", ".join(f"(DATE '{day}', {literal(name)})" for day, name in bank_holidays(first, last).items())
+    con.execute(f"CREATE OR REPLACE TEMP TABLE bank_holidays AS SELECT * FROM (VALUES {rows}) AS t (date, name)")
 
 
 # The enrolment of the mark's academic year (which lasts until the next begins) that covers its day, else the nearest.

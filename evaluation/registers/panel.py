@@ -40,11 +40,12 @@ def load_codes(con: duckdb.DuckDBPyConnection) -> None:
     for place, group in enumerate(code_groups()):
         one = 1 << (COUNTER_BITS * (place % COUNTERS))
         rows += [(code, one if place < COUNTERS else 0, one if place >= COUNTERS else 0) for code in group.codes]
-    con.execute("CREATE OR REPLACE TEMP TABLE mark_codes (code VARCHAR, codes_a BIGINT, codes_b BIGINT)")
-    con.executemany("INSERT INTO mark_codes VALUES (?, ?, ?)", rows)
-    con.execute("CREATE OR REPLACE TEMP TABLE mark_classes (code VARCHAR, class_before VARCHAR, class_from VARCHAR, harmonised_class VARCHAR)")
-    con.executemany("INSERT INTO mark_classes VALUES (?, ?, ?, ?)",
-                    [(c.code, c.class_before, c.class_from, c.harmonised_class) for c in attendance_codes().values()])
+    classes = [(c.code, c.class_before, c.class_from, c.harmonised_class) for c in attendance_codes().values()]
+    for columns, values in (("mark_codes (code VARCHAR, codes_a BIGINT, codes_b BIGINT)", rows),
+                            ("mark_classes (code VARCHAR, class_before VARCHAR, class_from VARCHAR, harmonised_class VARCHAR)", classes)):
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {columns}")
+        marks = "(" + ", ".join("?" * len(values[0])) + ")"
+        con.execute(f"INSERT INTO {columns.split()[0]} VALUES " + ", ".join([marks] * len(values)), [value for row in values for value in row])
 
 
 def load_places(con: duckdb.DuckDBPyConnection, calendar_of_school: pd.DataFrame) -> None:

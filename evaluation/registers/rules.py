@@ -84,14 +84,19 @@ def rule_queries(table: Table) -> dict[tuple[str, str], str]:
     among them.
     """
     source = _as_declared(table)
-    rows = ", ".join(f"{source.raw(c)} AS {quoted('given_' + c.name)}, {source.typed(c)} AS {quoted('typed_' + c.name)}" for c in table.columns)
-    queries = {(rule.name, rule.column): f"SELECT count(*) FROM (SELECT {rows} FROM {quoted(table.name)}) WHERE {rule.broken}" for rule in column_rules(source)}
-    queries |= {(rule, c.name): f"SELECT count(*) FROM (SELECT {rows} FROM {quoted(table.name)}) WHERE {broken}"
-                for c in table.columns if c.code_list for rule, broken in code_rules_sql(c).items()}
+    broken = {(rule.name, rule.column): rule.broken for rule in column_rules(source)}
+    broken |= {(rule, c.name): sql for c in table.columns if c.code_list for rule, sql in code_rules_sql(c).items()}
+    queries = {key: f"SELECT count(*) FROM (SELECT {_values_in(sql, source)} FROM {quoted(table.name)}) WHERE {sql}" for key, sql in broken.items()}
     for columns, name in (*(((c.name,), "repeated value") for c in table.columns if c.unique), *(((table.primary_key, "repeated key"),) if table.primary_key else ())):
         key = ", ".join(quoted(c) for c in columns)
         queries[name, "+".join(columns)] = f"SELECT count(*) FROM (SELECT 1 FROM {quoted(table.name)} GROUP BY {key} HAVING count(*) > 1)"
     return queries
+
+
+def _values_in(broken: str, source: Source) -> str:
+    """SQL of the values that a condition reads, each as it calls it."""
+    names = dict.fromkeys(re.findall(r'"((?:typed|given)_[^"]+)"', broken))
+    return ", ".join(f"{(source.typed if name.startswith('typed_') else source.raw)(source.table.column(name[6:]))} AS {quoted(name)}" for name in names)
 
 
 def duckdb_table(table: Table) -> str:

@@ -17,7 +17,7 @@ OURS = "ours: `group_time_effects`"
 CSDID, DIFF_DIFF = "csdid: `ATTgt`", "diff-diff: `CallawaySantAnna`"
 PROGRAMS = {CSDID: PEERS / "group_time_csdid.py", DIFF_DIFF: PEERS / "group_time_diff_diff.py"}
 # Thousand pupils, kind of errors, peers.
-JOBS = ((200, "analytic", (CSDID, DIFF_DIFF)), (200, "missing", (CSDID,)), (1000, "draws", (CSDID,)))
+JOBS = ((200, "analytic", (CSDID, DIFF_DIFF)), (1000, "draws", (CSDID,)), (200, "missing", (CSDID,)))
 WORDS = {"analytic": "analytic errors", "missing": "10% of rows missing, kept; analytic errors", "draws": "999 draws clustered by school"}
 SHARE_MISSING = 0.1
 
@@ -57,7 +57,7 @@ def results_text() -> str:
         if python:
             commands |= {peer: [python, str(PROGRAMS[peer]), path, errors] for peer in peers}
         found = by_turns(commands, ROUNDS)
-        size = f"{thousands},000 pupils x 9 periods, {WORDS[errors]}"
+        size = f"{thousands * 1000:,} pupils x 9 periods, {WORDS[errors]}"
         for name, measured in found.items():
             lines.append(line(name, size, measured, "; ".join(_against(found, peer) for peer in found if peer != OURS) if name == OURS else ""))
     words = ("Doubly robust effects by cohort and period with three covariates against never-treated pupils, and their averages by event time. "

@@ -28,8 +28,9 @@ JOBS = {
     "ours: smoothness, 10 values and breakdown": (SMOOTH, 4, 4, [0.05 * value for value in RELATIVE_GRID]),
     "ours: smoothness, the same, more periods": (SMOOTH, 12, 12, [0.05 * value for value in RELATIVE_GRID]),
 }
-# The same for ours and the peer: one value of m, because the peer takes long.
-PAIRS = {"relative magnitudes, one value": (RELATIVE, 4, 4, [1.0]), "smoothness, one value": (SMOOTH, 4, 4, [0.05])}
+# The same for ours and the peer: one value of m, because the peer takes long; with an interval inside the peer's grid, which
+# ends at 20 standard errors of the effect.
+PAIRS = {"relative magnitudes, one value": (RELATIVE, 4, 4, [0.5]), "smoothness, one value": (SMOOTH, 4, 4, [0.05])}
 
 
 def study_file(n_pre: int, n_post: int) -> Path:

@@ -196,3 +196,20 @@ def test_absorbed_effects_are_those_of_indicators_without_clusters_too(data, kin
     one = fitted(table, cluster=None, kind=kind, absorb=["school_id"], weights="weight")
     other = fitted(table, cluster=None, kind=kind, covariates=[*COVARIATES, *(f"school_{school}" for school in schools)], weights="weight")
     assert (one.estimate, one.std_error, one.df, one.effective_f) == pytest.approx((other.estimate, other.std_error, other.df, other.effective_f), rel=1e-9)
+
+
+@pytest.mark.parametrize("share", [1, -1, 12])
+def test_receipt_that_follows_from_assignment_is_the_offer_by_unit_of_receipt(data, share):
+    exact = fitted(data.assign(received=2 + share * data["assigned"]), "received")
+    offer = exact.offer_effect
+    assert (exact.estimate, exact.std_error, exact.df) == pytest.approx((offer.estimate / share, offer.std_error / abs(share), offer.df))
+    ends = exact.anderson_rubin.low, exact.anderson_rubin.high
+    assert ends == pytest.approx((exact.conf_low, exact.conf_high), rel=1e-9) and "the effect is that of the offer" in exact.warnings[0]
+
+
+def test_values_missing_in_rows_of_weight_zero_do_no_harm(data):
+    left_out = data.index < 7
+    columns = ["absence_after", "started", "assigned"]
+    holed = data.assign(weight=data["weight"].where(~left_out, 0.0), **{name: data[name].astype("Float64").where(~left_out) for name in columns})
+    one, other = fitted(holed, weights="weight"), fitted(data[~left_out], weights="weight")
+    assert (one.estimate, one.std_error, one.n_treated) == pytest.approx((other.estimate, other.std_error, other.n_treated), rel=1e-9)

@@ -161,3 +161,20 @@ def test_refusals():
         intraclass_correlation(data.assign(again=data["fsm"] + 1), outcome, cluster="school_id", covariates=["fsm", "again"])
     with pytest.raises(UnidentifiedError, match="no variance within"):
         intraclass_correlation(data.assign(level=data["school_id"] * 1.0), "level", cluster="school_id")
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 94.3])
+def test_a_constant_outcome_is_refused_whatever_its_level(level):
+    """Taking out its mean leaves rounding, which has variances of its own."""
+    data = pd.DataFrame({"school": np.repeat(np.arange(20), 10), "one": np.tile([0, 1], 100)}).assign(whole=lambda d: d["school"] % 2, y=level)
+    for treatment in ("one", "whole"):
+        with pytest.raises(UnidentifiedError, match="exactly"):
+            hedges_g(data, "y", treatment=treatment, cluster="school")
+    with pytest.raises(UnidentifiedError, match="exactly"):
+        intraclass_correlation(data, "y", cluster="school")
+
+
+def test_pairs_are_too_small_for_effects_that_vary():
+    data = pd.DataFrame({"pair": np.repeat(np.arange(50), 2), "t": np.tile([0, 1], 50), "y": np.random.default_rng(0).normal(size=100)})
+    with pytest.raises(UnidentifiedError, match="100 rows of 50 clusters cannot tell"):
+        hedges_g(data, "y", treatment="t", cluster="pair", variance="conditional")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,6 +49,8 @@ def test_averages_move_with_the_sizes_of_cohorts(kind):
     fit = _fit(weights="weight")
     pupil = 137
     alone = fit.with_clusters(pd.Series(fit.influence_functions().index == pupil, index=fit.influence_functions().index))
+    assert np.isnan(alone.aggregate(kind).overall.std_error)  # all comparison units in one cluster: nothing is given unless asked past the guard
+    alone = replace(alone, _errors=replace(alone._errors, presence=None))
     own = PANEL["pupil"] == pupil
     moved = [_fit(PANEL.assign(weight=PANEL["weight"] * (1 + sign * STEP * own)), weights="weight").aggregate(kind).overall.estimate for sign in (1, -1)]
     derivative = (moved[0] - moved[1]) / (2 * STEP)
@@ -182,3 +186,22 @@ def test_intervals_and_bands_cover_at_their_level(options):
     error = 3 * np.sqrt(0.05 * 0.95 / samples)
     assert np.mean(inside) == pytest.approx(0.95, abs=error)
     assert np.mean(all_inside) == pytest.approx(0.95, abs=error)
+
+
+@pytest.mark.parametrize("draws", [0, 99])
+def test_an_arm_within_one_cluster_has_no_standard_error(draws):
+    """The influences of an arm add up to zero, so that one cluster's sum says nothing of that arm."""
+    panel = PANEL.assign(school=PANEL["pupil"] % 10)
+    cohort = panel["start"].max()
+    some = group_time_effects(panel[panel["start"].ne(cohort) | panel["school"].eq(3)], "rate", cluster="school", draws=draws, **COLUMNS)
+    gone = some.frame["start"].eq(cohort)
+    assert some.frame.loc[gone, "std_error"].isna().all() and some.frame.loc[~gone, "std_error"].gt(0).all()
+    assert some.frame["estimate"].notna().all() and np.isnan(np.diag(some.vcov))[gone].all() and some.pre_test.p_value >= 0
+    assert any("have their treated or their comparison units within one cluster by school" in note for note in some.warnings)
+    # An average over cohorts in several schools has one: their spread enters through the cohorts' sizes.
+    assert some.aggregate("simple").overall.std_error > 0 and np.isnan(some.aggregate("group").frame["std_error"].iloc[-1])
+    assert np.isfinite(some.aggregate("group").frame[["band_low", "band_high"]].iloc[0]).all()
+    one_school = panel["start"].eq(0) & panel["school"].ne(3), panel["start"].gt(0) & panel["school"].ne(3)
+    for left_out in one_school:
+        fit = group_time_effects(panel[~left_out], "rate", cluster="school", draws=draws, **COLUMNS)
+        assert fit.frame["std_error"].isna().all() and np.isnan(fit.aggregate("simple").overall.std_error) and np.isfinite(fit.aggregate("simple").overall.estimate)

@@ -243,6 +243,7 @@ def refused(kind="smoothness", estimates=(0.1, 0.2, 1.0), vcov=None, n_pre=2, n_
     return honest_bounds(estimates, vcov, n_pre=n_pre, n_post=n_post, kind=kind, m=m, **options)
 
 
+TERMS = pd.Index(["event_time=-3", "event_time=-2", "event_time=0"])
 ASYMMETRIC = np.eye(3) + np.eye(3, k=1) * 0.1
 INDEFINITE = np.array([[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]])
 
@@ -277,6 +278,9 @@ INDEFINITE = np.array([[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]])
     ({"event_times": [-3, -2, 0], "reference_time": np.nan}, "reference_time has a missing"),
     ({"estimates": pd.Series([0.1, 0.2, 1.0], [-4, -2, 0])}, "-4, -2, 0 are not equally spaced"),
     ({"estimates": pd.Series([0.1, 0.2, 1.0], [-2, -1, 0])}, "are not equally spaced around a reference"),
+    ({"estimates": pd.Series([0.1, 0.2, 1.0], TERMS), "n_pre": 1, "n_post": 2}, "-3, -2, 0 are not equally spaced around a reference"),
+    ({"estimates": pd.Series([0.2, 0.1, 1.0], TERMS[[1, 0, 2]]), "vcov": pd.DataFrame(np.eye(3), TERMS[[1, 0, 2]], TERMS[[1, 0, 2]])}, "-2, -3, 0 are not"),
+    ({"vcov": pd.DataFrame(np.eye(3), TERMS, TERMS), "n_pre": 1, "n_post": 2}, "are not equally spaced around a reference"),
     ({"estimates": pd.Series([0.1, 0.2, 1.0], list("abc")), "vcov": pd.DataFrame(np.eye(3), list("bac"), list("bac"))}, "not labelled as"),
 ])  # fmt: skip
 def test_what_would_be_wrong_is_refused(given, words):

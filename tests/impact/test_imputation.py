@@ -98,7 +98,30 @@ def test_a_start_group_in_one_cluster_has_no_error():
     fit = small(data[~(data["start"].eq(5) & ~data["school"].eq("S2"))])
     frame = fit.frame.set_index("event_time")
     assert np.isnan(frame.loc[[0, 1], "std_error"]).all() and np.isfinite(frame.loc[[2, 3], "std_error"]).all() and np.isnan(fit.overall.std_error)
-    assert any("Start group 5 lies within one cluster" in note for note in fit.warnings)
+    assert any("Start group 5 lies within one cluster at event times 0, 1" in note for note in fit.warnings)
+
+
+def test_a_start_group_in_one_cluster_at_one_event_time_only_has_no_error_there():
+    data = small_panel()
+    fit = small(data[~(data["start"].eq(5) & data["term"].eq(6) & ~data["school"].eq("S2"))])
+    assert list(fit.frame["std_error"].isna()) == [False, True, False, False]
+    assert any("Start group 5 lies within one cluster at event times 1" in note for note in fit.warnings)
+
+
+def test_outcomes_imputed_from_one_cluster_alone_have_no_error():
+    """Periods 5 and 6 have untreated pupils in school S3 only: its residuals there are zero whatever its shocks were."""
+    data = small_panel()
+    fit = small(data[data["start"].gt(0) | data["school"].eq("S3")])
+    assert fit.frame["std_error"].isna().all() and np.isnan(fit.overall.std_error) and np.isfinite(fit.frame["estimate"]).all()
+    assert any("rests on the untreated rows of one cluster alone (S3)" in note for note in fit.warnings)
+    early = small(data[(data["start"].gt(0) | data["school"].eq("S3")) & data["term"].lt(5)])
+    assert np.isfinite(early.frame["std_error"]).all()
+
+
+def test_a_lead_that_one_cluster_tells_alone_has_no_error():
+    data = small_panel()
+    fit = small(data[~(data["start"].eq(5) & ~data["school"].eq("S2"))], leads=3)
+    assert fit.leads["std_error"].isna().all() and any("event_time=-3" in note and "(S2)" in note for note in fit.warnings)
 
 
 def test_refusals():
@@ -114,3 +137,12 @@ def test_refusals():
         small(data.assign(school="S"))
     with pytest.raises(DataError, match="no cluster column"):
         small(data, cluster=None)
+    with pytest.raises(UnidentifiedError, match="fit the untreated rows exactly"):
+        small(data.assign(rate=3.0))
+
+
+@pytest.mark.parametrize(("leads", "words"), [(-1, "leads is -1"), (1.5, "leads is 1.5"), (True, "leads is True"), (4, "no start group has a period more than 4 before")])
+def test_leads_that_cannot_be_counted_are_refused(leads, words):
+    with pytest.raises(DataError, match=words) as caught:
+        small(leads=leads)
+    assert caught.value.mend

@@ -97,6 +97,13 @@ def test_refusals():
         small(small_panel().assign(school="S"))
 
 
+def test_a_start_group_without_its_reference_period_is_named():
+    data = small_panel()
+    with pytest.raises(UnidentifiedError, match="no unit of start group 4 has a row at event time -1") as caught:
+        small(data[~(data["start"].eq(4) & data["term"].eq(3))])
+    assert "leave out and count" in caught.value.mend
+
+
 def test_its_cells_are_group_time_effects_against_the_never_treated():
     """In a balanced panel without covariates both compare the same four means."""
     data = panel()

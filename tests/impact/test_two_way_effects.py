@@ -246,7 +246,29 @@ def test_clusters_and_periods_that_only_left_out_units_had_do_not_count():
 
 def test_a_start_after_the_last_period_counts_as_never():
     data = small_panel()
-    assert_same(small(data.assign(start=data["start"].replace(0, 99))), small())
+    fit = small(data.assign(start=data["start"].replace(0, 99)))
+    assert_same(fit, small())
+    for found in (fit, sun_abraham_effects(data.assign(start=data["start"].replace(0, 99)), "rate", start="start", cluster="school", **SMALL)):
+        assert "24 units start after the last period: they count as never treated." in found.warnings
+
+
+def test_dates_count_one_by_one_only_where_they_are_evenly_spaced():
+    data = small_panel()
+    months = pd.date_range("2024-09-01", periods=8, freq="MS")
+    dated = data.assign(term=months[data["term"] - 1], start=[months[t - 1] if t else pd.NaT for t in data["start"]])
+    assert_same(small(dated), small())
+    later = {name: dated[name].where(dated[name] < months[4], dated[name] + pd.DateOffset(months=2)) for name in ("term", "start")}
+    with pytest.raises(DataError, match="unevenly spaced.*from 2024-12-01 to 2025-03-01") as caught:
+        small(dated.assign(**later))
+    assert "number the periods" in caught.value.mend
+
+
+def test_bias_reduced_refusals_name_terms_and_clusters_as_the_caller_does():
+    data = small_panel()
+    with pytest.raises(UnidentifiedError, match=r"event_time=-4.*rests on one cluster alone \(S3\)"):
+        small(data[data["start"].gt(0) | data["school"].eq("S3")], kind="CR2")
+    with pytest.raises(UnidentifiedError, match="column 'school'.*one cluster"):
+        small(data.assign(school="S"), kind="CR2")
 
 
 def test_units_with_one_row_are_kept_counted_and_without_effect_on_the_estimate():
@@ -337,6 +359,7 @@ def test_bad_input_is_refused_with_place_and_mend(case):
 UNIDENTIFIED = {
     "no never treated": (small_panel().query("start > 0"), {}, "no unit is never treated.*end the panel before the last group starts"),
     "none treated": (small_panel().query("start == 0"), {}, "no unit starts"),
+    "no reference": (small_panel().query("start == 0 or term != start - 1"), {}, "no unit that starts has a row at event time -1"),
     "no row after start": (small_panel().query("start == 0 or term < start"), {}, "no row lies at or after its unit's start"),
     "one cluster": (small_panel().assign(school="S"), {}, "one cluster"),
     "constant within units": (small_panel(), {"covariates": ["weight"]}, "weight: the term does not vary"),

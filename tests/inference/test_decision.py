@@ -105,6 +105,14 @@ def test_clusters_are_counted_by_block(pupils):
     assert whole.to_dict("records") == [{"block": "all", "treated": 4, "comparison": 12}]
 
 
+def test_clusters_that_the_weights_leave_out_are_not_counted(pupils):
+    """The rule would else count treated schools that take no part in the fit."""
+    dropped = pupils.loc[pupils["treated_school"] == 1, "school_id"].iloc[0]
+    weighted = pupils.assign(weight=pupils["weight"].where(pupils["school_id"] != dropped, 0))
+    table = count_clusters(weighted, "treated_school", cluster="school_id", weights="weight")
+    assert table.to_dict("records") == [{"block": "all", "treated": 3, "comparison": 12}]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

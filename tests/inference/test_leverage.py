@@ -111,3 +111,15 @@ def test_few_effective_clusters_are_said_where_standard_errors_are_not_corrected
         assert sentence.startswith("Fewer than 20 effective clusters (treated 3.5)") and 'use kind="CR2"' in sentence
         assert sentences(20, kind, 40) == []
     assert sentences(3, "CR2", 40) == sentences(3, "CR3", 40) == []
+
+
+@pytest.mark.parametrize(("treated", "effective"), [(3, "3.5"), (6, "8.3"), (8, None), (20, None)])
+def test_a_wild_bootstrap_of_too_few_effective_clusters_says_so(treated, effective):
+    fit = linear(equal_schools(treated, 40), "y", ["treated"], cluster="school")
+    said = [sentence for sentence in fit.wild_test("treated", draws=99).warnings if "effective clusters" in sentence]
+    if effective is None:
+        assert said == []
+    else:
+        (sentence,) = said
+        assert sentence.startswith(f"treated rests on {effective} effective clusters, fewer than 10") and "randomisation test" in sentence
+        assert sentence in repr(fit.wild_test("treated", draws=99))

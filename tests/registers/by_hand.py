@@ -6,14 +6,17 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
+import pandas as pd
 import tiny
 from small_study import ROOT, study_values
+from take import take_marks
 from test_codes import BEFORE_AND_FROM, FIRST_FROM
 
 from evaluation.protocol.trial import RegistersSection
 from evaluation.registers.intake import EXTRACT_TABLES, TakenIn, take_in
 
 NOT_NEEDED = ("referrals", "meetings", "barriers", "suspensions", "survey_scales", "survey_items", "absence_by_period", "deliveries")
+MARKED = ("calendar", "schools", "pupils", "marks")
 TOLERANT = dict.fromkeys(EXTRACT_TABLES, 100.0)
 DAYS = [row["date"] for row in tiny.calendar() if row["school_day"]]
 HALF_TERM = {row["date"]: row["half_term"] for row in tiny.calendar() if row["school_day"]}
@@ -50,18 +53,25 @@ def section(tolerance: float | None = 100.0) -> RegistersSection:
     return RegistersSection.model_validate_json(json.dumps(values))
 
 
-def take(folder: Path, pupils: list[dict], marks: list[dict], tolerance: float = 100.0, **others) -> TakenIn:
+def take(folder: Path, pupils: list[dict], marks: list[dict], tolerance: float = 100.0, **others) -> dict[str, pd.DataFrame]:
+    """Panel, counts and rejects of an extract of these rows; the tables that marks do not refer to are left out."""
+    rest = dict.fromkeys((name for name in tiny.ORDER if name not in MARKED), [])
+    return take_marks(write(folder, pupils, marks, **rest, **others), tolerance)
+
+
+def take_whole(folder: Path, pupils: list[dict], marks: list[dict], tolerance: float = 100.0, **others) -> TakenIn:
+    """Every table of the stage."""
     return take_in(write(folder, pupils, marks, **others), ROOT, section(tolerance))
 
 
-def rejects(taken: TakenIn, table: str = "marks") -> list[tuple]:
+def rejects(taken: TakenIn | dict[str, pd.DataFrame], table: str = "marks") -> list[tuple]:
     """File row, column, rule of every reject of a table."""
     rows = taken["intake_rejects"]
     rows = rows.loc[rows["table"] == table]
     return sorted(zip(rows["file_row"], rows["column"], rows["rule"], strict=True))
 
 
-def account(taken: TakenIn, table: str = "marks") -> tuple[int, int, int]:
+def account(taken: TakenIn | dict[str, pd.DataFrame], table: str = "marks") -> tuple[int, int, int]:
     """Rows accepted, rejected, collapsed; they add up to the rows read."""
     row = taken["intake_counts"].set_index("table").loc[table]
     assert row["rows_read"] == row["rows_accepted"] + row["rows_rejected"] + row["rows_collapsed"]

@@ -23,6 +23,12 @@ NAMES = table_names(ROOT)
 RULES_OF_CODES = (UNKNOWN, NOT_YET, OUTDATED)
 
 
+@pytest.fixture(scope="module")
+def con():
+    with duckdb.connect() as found:
+        yield found
+
+
 @pytest.fixture
 def change(tmp_path):
     """Write a copy of an entry with changes and load it."""
@@ -58,15 +64,14 @@ def test_an_entry_with_a_fault_is_refused_by_name(change, edit, said):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_entry_makes_a_schema_a_table_and_queries_that_accept_no_rows(name):
+def test_every_entry_makes_a_schema_a_table_and_queries_that_accept_no_rows(name, con):
     table = load_table(ROOT, name)
     empty = typed_frame(table, pd.DataFrame({c.name: pd.Series([], dtype=object) for c in table.columns}))
     assert find_fault(table, empty) is None and set(pandera_schema(table).columns) == {c.name for c in table.columns}
-    with duckdb.connect() as con:
-        con.execute(duckdb_table(table))
-        queries = rule_queries(table)
-        assert con.execute("SELECT " + ", ".join(f"({query})" for query in queries.values())).fetchone() == (0,) * len(queries)
-        described = {row[0]: row[1] for row in con.execute(f'DESCRIBE "{table.name}"').fetchall()}
+    con.execute(duckdb_table(table))
+    queries = rule_queries(table)
+    assert con.execute("SELECT " + ", ".join(f"({query})" for query in queries.values())).fetchone() == (0,) * len(queries)
+    described = {row[0]: row[1] for row in con.execute(f'DESCRIBE "{table.name}"').fetchall()}
     kinds = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE"}
     assert described == {c.name: kinds[c.type] for c in table.columns}
 

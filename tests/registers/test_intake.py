@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from small_study import ROOT, SEED, small_design
+from take import take_marks, take_tables
 
 from evaluation.errors import DataError
 from evaluation.registers.dictionary import check_frame, load_table
@@ -22,6 +23,12 @@ def extract(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("extract")
     simulate_extracts(small_design(roll__pupils_per_school=14), ROOT, folder, SEED)
     return folder
+
+
+@pytest.fixture(scope="module")
+def clean(extract, root, section):
+    """What intake makes of it."""
+    return take_in(extract, root, section)
 
 
 @pytest.fixture
@@ -48,8 +55,14 @@ def account(taken, table: str) -> tuple[int, int, int]:
     return int(row["rows_accepted"]), int(row["rows_rejected"]), int(row["rows_collapsed"])
 
 
-def test_a_clean_extract_is_accepted_whole_and_every_table_keeps_to_the_dictionary(extract, root, section):
-    taken = take_in(extract, root, section)
+def account_of(taken) -> tuple[int, int, int]:
+    """The same of a single table."""
+    assert taken.read == taken.accepted + taken.rejected + taken.collapsed
+    return taken.accepted, taken.rejected, taken.collapsed
+
+
+def test_a_clean_extract_is_accepted_whole_and_every_table_keeps_to_the_dictionary(extract, clean, root):
+    taken = clean
     counts = taken["intake_counts"]
     assert (counts["rows_accepted"] == counts["rows_read"]).all() and len(taken["intake_rejects"]) == 0
     for name, frame in taken.tables.items():
@@ -61,12 +74,12 @@ def test_a_clean_extract_is_accepted_whole_and_every_table_keeps_to_the_dictiona
     assert total == len(sessions) <= counts.set_index("table").loc["marks", "rows_read"], "a session marked at two schools is one session"
 
 
-def test_csv_and_parquet_give_the_same_tables(extract, root, section, tmp_path):
+def test_csv_and_parquet_give_the_same_tables(extract, clean, root, section, tmp_path):
     folder = tmp_path / "csv"
     folder.mkdir()
     for name in (name for name in EXTRACT_TABLES if name != "deliveries"):
         pd.read_parquet(extract / f"{name}.parquet", dtype_backend="pyarrow").to_csv(folder / f"{name}.csv", index=False)
-    from_csv, from_parquet = take_in(folder, root, section), take_in(extract, root, section)
+    from_csv, from_parquet = take_in(folder, root, section), clean
     for name in from_parquet.tables:
         if name != "intake_counts":
             table = load_table(root, name)
@@ -138,7 +151,7 @@ def test_a_table_that_is_there_twice_is_refused(copy, root, section):
         take_in(copy, root, section)
 
 
-def test_each_row_rule_of_a_small_table(copy, root, section):
+def test_each_row_rule_of_a_small_table(copy):
     def spoil(f):
         f["sen_provision"] = f["sen_provision"].astype(object)
         f.loc[0, "sen_provision"] = "some"
@@ -152,39 +165,39 @@ def test_each_row_rule_of_a_small_table(copy, root, section):
         return f
 
     pupils = edit(copy, "pupils", spoil)
-    taken = take_in(copy, root, tolerant(section))
-    rejects = taken["intake_rejects"].query("table == 'pupils'").set_index("file_row")
+    taken = take_tables(copy, ("pupils",))["pupils"]
+    rejects = taken.rejects.set_index("file_row")
     assert rejects["rule"].to_dict() == {1: "not in list", 2: "too high", 3: "too low", 4: "form", 5: "not in schools", 6: "missing", 7: "ends before it begins",
                                            8: "year without a calendar"}
     assert rejects["column"].to_dict() == {1: "sen_provision", 2: "year_group", 3: "idaci", 4: "academic_year", 5: "school_id", 6: "sex", 7: "enrolment_end",
                                              8: "academic_year"}
-    assert account(taken, "pupils") == (len(pupils) - 8, 8, 0)
+    assert account_of(taken) == (len(pupils) - 8, 8, 0)
     assert "some" not in set(rejects["value"]), "pseudonymous values are shown as a hash"
     assert rejects["mend"].str.len().min() > 0
 
 
-def test_a_row_that_breaks_two_rules_is_one_reject_listed_under_each(copy, root, section):
+def test_a_row_that_breaks_two_rules_is_one_reject_listed_under_each(copy):
     pupils = edit(copy, "pupils", lambda f: f.assign(idaci=f["idaci"].where(f.index != 3, 2.0), year_group=f["year_group"].where(f.index != 3, 99)))
-    taken = take_in(copy, root, tolerant(section))
-    assert account(taken, "pupils") == (len(pupils) - 1, 1, 0)
-    assert taken["intake_rejects"].query("table == 'pupils'")["rule"].tolist() == ["too high", "too high"]
+    taken = take_tables(copy, ("pupils",))["pupils"]
+    assert account_of(taken) == (len(pupils) - 1, 1, 0)
+    assert taken.rejects["rule"].tolist() == ["too high", "too high"]
 
 
-def test_identical_copies_collapse_and_contradictions_are_rejected(copy, root, section):
+def test_identical_copies_collapse_and_contradictions_are_rejected(copy):
     def spoil(f):
         again = f.iloc[[10, 10, 20]].copy()
         again.iloc[2, f.columns.get_loc("idaci")] = 0.777
         return pd.concat([f, again], ignore_index=True)
 
     pupils = edit(copy, "pupils", spoil)
-    taken = take_in(copy, root, tolerant(section))
-    assert account(taken, "pupils") == (len(pupils) - 4, 2, 2)
-    rejects = taken["intake_rejects"].query("table == 'pupils'")
+    taken = take_tables(copy, ("pupils",))["pupils"]
+    assert account_of(taken) == (len(pupils) - 4, 2, 2)
+    rejects = taken.rejects
     assert rejects["file_row"].tolist() == [21, len(pupils)] and set(rejects["rule"]) == {"contradictory rows with one key"}
     assert set(rejects["column"]) == {"pupil_id+academic_year+school_id+enrolment_start"}
 
 
-def test_each_row_rule_of_marks(copy, root, section):
+def test_each_row_rule_of_marks(copy):
     from evaluation.registers.codes import CODE_CHANGE
 
     marks = pd.read_parquet(copy / "marks.parquet", dtype_backend="pyarrow")
@@ -209,7 +222,7 @@ def test_each_row_rule_of_marks(copy, root, section):
         return pd.concat([f, extra], ignore_index=True)
 
     spoilt = edit(copy, "marks", spoil)
-    taken = take_in(copy, root, tolerant(section))
+    taken = take_marks(copy)
     rejects = taken["intake_rejects"].query("table == 'marks'")
     expected = {
         old + 3: "code not yet in use", new + 3: "outdated code", old + 5: "unknown code", old + 7: "missing",
@@ -227,7 +240,7 @@ def take_in_counts(taken) -> int:
     return int(taken["panel"][["sessions_possible", "sessions_not_possible", "sessions_no_mark"]].sum().sum())
 
 
-def test_every_old_and_new_code_passes_on_its_side_alone(copy, root, section):
+def test_every_old_and_new_code_passes_on_its_side_alone(copy):
     from evaluation.registers.codes import CODE_CHANGE, attendance_codes
 
     marks = pd.read_parquet(copy / "marks.parquet", dtype_backend="pyarrow")
@@ -244,7 +257,7 @@ def test_every_old_and_new_code_passes_on_its_side_alone(copy, root, section):
         return f
 
     edit(copy, "marks", spoil)
-    rejects = take_in(copy, root, tolerant(section))["intake_rejects"]
+    rejects = take_marks(copy)["intake_rejects"]
     assert sorted(rejects["file_row"] - 1) == sorted(row for row, (_, kind) in rows.items() if kind is None)
 
 
@@ -269,20 +282,20 @@ def test_referrals_are_dated_by_half_term_and_support_needs_consent(copy, root, 
     assert not listed["started"].any()
 
 
-def test_dates_outside_the_calendar_are_rejected_not_moved(copy, root, section):
+def test_dates_outside_the_calendar_are_rejected_not_moved(copy):
     day = pd.Timestamp("2019-03-01").date()
     meetings = edit(copy, "meetings", lambda f: f.assign(meeting_date=[day, *f["meeting_date"].tolist()[1:]]))
     referrals = edit(copy, "referrals", lambda f: f.assign(referral_date=[day, *f["referral_date"].tolist()[1:]]))
-    taken = take_in(copy, root, tolerant(section))
-    assert account(taken, "meetings") == (len(meetings) - 1, 1, 0) and account(taken, "referrals") == (len(referrals) - 1, 1, 0)
-    assert set(taken["intake_rejects"]["rule"]) == {"outside the calendar"}
+    taken = take_tables(copy, ("meetings", "referrals"))
+    assert account_of(taken["meetings"]) == (len(meetings) - 1, 1, 0) and account_of(taken["referrals"]) == (len(referrals) - 1, 1, 0)
+    assert {rule for table in taken.values() for rule in table.rejects["rule"]} == {"outside the calendar"}
 
 
-def test_missing_registers_lower_completeness_and_nothing_else(copy, root, section, extract):
+def test_missing_registers_lower_completeness_and_nothing_else(copy, root, section, clean):
     first = pd.read_parquet(copy / "schools.parquet").iloc[0]
     pupils = pd.read_parquet(copy / "pupils.parquet").query("school_id == @first.school_id")["pupil_id"]
     edit(copy, "marks", lambda f: f.loc[~(f["pupil_id"].isin(set(pupils)) & (pd.to_datetime(f["date"]) == pd.Timestamp("2022-11-02")))].reset_index(drop=True))
-    before, after = (take_in(folder, root, section)["register_quality"].set_index(["area_code", "half_term"]) for folder in (extract, copy))
+    before, after = (taken["register_quality"].set_index(["area_code", "half_term"]) for taken in (clean, take_in(copy, root, section)))
     here = (first["area_code"], 2)
     assert after.loc[here, "completeness"] < before.loc[here, "completeness"]
     assert after.loc[here, "sessions_expected"] == before.loc[here, "sessions_expected"]

@@ -5,9 +5,8 @@ from datetime import date, timedelta
 import pandas as pd
 import pytest
 import tiny
-from by_hand import DAYS, HALF_TERM, NOT_NEEDED, account, enrolment, mark, rejects, section, write
-
-from evaluation.registers.intake import take_in
+from by_hand import DAYS, HALF_TERM, NOT_NEEDED, account, enrolment, mark, rejects, write
+from take import take_marks
 
 MONDAYS = [d for d in DAYS if d.weekday() == 0]
 PUPILS = [enrolment("P1", y) for y in ("2023/24", "2024/25")] + [enrolment("P2", y, start=d) for y, d in (("2023/24", DAYS[2]), ("2024/25", None))]
@@ -48,7 +47,7 @@ def take_layout(folder, rows: list[dict], suffix: str = "parquet"):
     (folder / "marks.parquet").unlink()
     frame = pd.DataFrame(rows, dtype=object)
     frame.to_parquet(folder / "marks.parquet") if suffix == "parquet" else frame.to_csv(folder / "marks.csv", index=False)
-    return take_in(folder, tiny.ROOT, section())
+    return take_marks(folder)
 
 
 @pytest.fixture(scope="module")

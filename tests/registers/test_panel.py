@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from by_hand import DAYS, YEAR, account, count_by_hand, enrolment, mark, marks_of_week, rejects, take
+from by_hand import DAYS, YEAR, account, count_by_hand, enrolment, mark, marks_of_week, rejects, take, take_whole
 from test_codes import BEFORE_AND_FROM, FIRST_FROM
 
 from evaluation.registers.panel import PANEL_COLUMNS
@@ -118,7 +118,7 @@ def random_register(named: bool, seed: int) -> tuple[list[dict], list[dict]]:
 @pytest.mark.parametrize("named", [True, False], ids=["marks name their school", "marks do not"])
 def test_the_panel_is_an_independent_count_of_the_same_marks(tmp_path, named):
     pupils, marks = random_register(named, seed=3)
-    taken = take(tmp_path, pupils, marks, tolerance=0.0)
+    taken = take_whole(tmp_path, pupils, marks, tolerance=0.0)
     panel, expected = taken["panel"].set_index(["pupil_id", "half_term"]), count_by_hand(pupils, marks)
     assert set(panel.index) == set(expected) and account(taken) == (len(marks), 0, 0)
     for key, cell in expected.items():
@@ -135,7 +135,7 @@ def test_a_mover_is_one_row_at_the_school_with_most_possible_sessions(tmp_path):
     week = [d for d in DAYS if YEAR[d] == "2023/24"][:5]
     pupils = [enrolment("P1", school="S1", end=week[1]), enrolment("P1", school="S2", start=week[2])]
     marks = [mark("P1", d, s, "/" if s == "AM" else "\\") for d in week for s in ("AM", "PM")]
-    taken = take(tmp_path, pupils, marks)
+    taken = take_whole(tmp_path, pupils, marks)
     row = taken["panel"].iloc[0]
     assert len(taken["panel"]) == 1 and row["school_id"] == "S2" and row["area_code"] == "E08000017" and row["sessions_possible"] == 10
     marks[4:] = [{**m, "code": "X"} for m in marks[4:]]
@@ -187,7 +187,7 @@ def test_authorities_with_different_half_terms_are_counted_by_their_own(tmp_path
     days = [d for d in DAYS if YEAR[d] == "2023/24"][:10]
     pupils = [enrolment("P1"), enrolment("P2", school="S2"), enrolment("P3", end=days[6]), enrolment("P3", school="S2", start=days[7])]
     marks = [mark(p, d, "AM", "I" if d == days[5] else "/") for p in ("P1", "P2", "P3") for d in days]
-    taken = take(tmp_path, pupils, marks, calendar=calendar)
+    taken = take_whole(tmp_path, pupils, marks, calendar=calendar)
     assert rejects(taken) == [(20, "date", "in the school holidays"), (30, "date", "in the school holidays")]
     rows = taken["panel"].set_index(["pupil_id", "half_term"])[["sessions_possible", "sessions_authorised", "sessions_open"]]
     assert rows.loc[("P1", 1)].tolist() == [5, 0, 10] and rows.loc[("P1", 2)].tolist() == [5, 1, 10]

@@ -5,7 +5,7 @@ from datetime import date
 import pandas as pd
 import pytest
 import tiny
-from by_hand import DAYS, HALF_TERM, YEAR, enrolment, mark, section, take, write
+from by_hand import DAYS, HALF_TERM, YEAR, enrolment, mark, section, take_whole, write
 
 from evaluation.errors import DataError, UnidentifiedError
 from evaluation.registers.dictionary import check_frame, load_table
@@ -44,7 +44,7 @@ def without_marks(folder, periods, pupils=None, **others):
 
 
 def test_totals_by_half_term_give_the_panel_that_the_marks_give(tmp_path):
-    from_totals, from_marks = without_marks(tmp_path / "totals", totals()), take(tmp_path / "marks", PUPILS, register())
+    from_totals, from_marks = without_marks(tmp_path / "totals", totals()), take_whole(tmp_path / "marks", PUPILS, register())
     same = ["pupil_id", "half_term", "academic_year", "school_id", "area_code", "year_group", "sessions_possible", "sessions_attended", "sessions_authorised",
             "sessions_unauthorised", "sessions_open", "absence_rate", "persistent_absence", "severe_absence", "harmonised_possible", "harmonised_absent", "harmonised_absence_rate"]
     table = load_table(tiny.ROOT, "panel")
@@ -93,7 +93,7 @@ def test_marks_and_totals_are_held_against_each_other(tmp_path):
     half, term = totals(), totals("term")
     half[0] = {**half[0], "sessions_possible": half[0]["sessions_possible"] + 3, "sessions_authorised": half[0]["sessions_authorised"] - 1}
     extra = {**half[0], "pupil_id": "P2", "school_id": "S2", "period": 6, "sessions_possible": 4, "sessions_authorised": 0, "sessions_unauthorised": 4}
-    taken = take(tmp_path, PUPILS, register(), absence_by_period=[*half, extra, *term])
+    taken = take_whole(tmp_path, PUPILS, register(), absence_by_period=[*half, extra, *term])
     table = taken["absence_reconciliation"].set_index(["school_id", "period_kind", "period"])
     changed = table.loc[(half[0]["school_id"], "half_term", half[0]["period"])]
     assert (changed["pupils_different"], changed["sessions_possible_difference"], changed["sessions_authorised_difference"]) == (1, -3, 1)

@@ -5,7 +5,7 @@ from datetime import date
 import pandas as pd
 import pytest
 import tiny
-from by_hand import DAYS, HALF_TERM, YEAR, enrolment, mark, take
+from by_hand import DAYS, HALF_TERM, YEAR, enrolment, mark, take_whole
 
 from evaluation.errors import DataError
 from evaluation.registers.mark_patterns import code_mix, school_weeks, weekday_pattern
@@ -27,7 +27,7 @@ def taken(tmp_path_factory):
                    {"suspension_id": "X2", "pupil_id": "P1", "school_id": "S1", "start_date": OLD[1], "sessions": 0, "kind": "permanent exclusion", "reason": None}]
     barriers = [{"barrier_id": "B1", "pupil_id": "P1", "barrier_type": "transport", "assessed_on": OLD[6], "resolved_on": None}]
     marks += [mark("P2", d, "PM", "E") for d in OLD[:2]]
-    return take(tmp_path_factory.mktemp("definitions"), pupils, marks, suspensions=suspensions, barriers=barriers)
+    return take_whole(tmp_path_factory.mktemp("definitions"), pupils, marks, suspensions=suspensions, barriers=barriers)
 
 
 def test_each_definition_by_hand(taken):

@@ -87,6 +87,23 @@ def test_the_same_seed_draws_the_same_panel_and_another_seed_another(design, dra
     assert again.outcomes.absent.shape != other.outcomes.absent.shape or not np.array_equal(again.outcomes.absent, other.outcomes.absent)
 
 
+def test_pupils_who_come_to_attend_hardly_attend_as_others_do_until_then(drawn):
+    """The stress scenario changes nobody else, and nothing of anyone once the pupil hardly attends."""
+    none, all_of_them = drawn, draw_panel(small_design(roll__pupils_per_school=100, attendance__disengaging_share=1.0), SEED)
+    assert np.array_equal(none.pupils.inclination, all_of_them.pupils.inclination)
+    change = all_of_them.pupils.passing - none.pupils.passing
+    touched = np.flatnonzero(change.any(axis=1))
+    shift = -small_design().attendance.disengaged_shift
+    hardly = np.isclose(change[touched], shift, atol=1e-4)
+    assert (hardly | (change[touched] == 0)).all() and hardly[:, 0].all() and not hardly[:, -1].any()
+    assert (np.diff(hardly.astype(int), axis=1) <= 0).all()  # once, and for good
+    begins = hardly.sum(axis=1)
+    assert begins.min() >= 1 and begins.max() <= 17 and len(set(begins)) > 12 and 0.02 < len(touched) / len(none.pupils) < 0.08
+    rates = [100 * one.outcomes.untreated[touched].clip(0) / np.maximum(one.outcomes.possible[touched], 1) for one in (none, all_of_them)]
+    early = hardly & (none.outcomes.possible[touched] > 0) & (all_of_them.outcomes.possible[touched] > 0)
+    assert rates[0][early].mean() > 40 > 25 > rates[1][early].mean()
+
+
 def test_without_support_a_draw_is_its_untreated_outcomes_and_a_harmful_effect_raises_absence(design, drawn):
     for changes in ({"support__effect": 0.0}, {"referral__per_school": 0}, {"referral__start_share": 0.0}):
         without = draw_panel(small_design(roll__pupils_per_school=100, **changes), SEED)

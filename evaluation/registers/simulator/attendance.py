@@ -109,10 +109,8 @@ def suspended_days(design: SimulatedPhase, pupils: Pupils, rows: np.ndarray, abs
     shortest, longest = reasons.suspension_days
     rng = stream(seed, "suspensions", days.half_term, int(pupils.phase[rows[0]]) if len(rows) else 0)
     chance = reasons.suspended / 100 * length / ((shortest + longest) / 2) * absence / max(absence.mean(), 1e-9)
-    happens = rng.random(len(rows)) < chance
-    first = rng.integers(0, length, len(rows))
-    last = np.minimum(first + rng.integers(shortest, longest + 1, len(rows)), length)
-    happens[pupils.moves.moving(rows, days.half_term)] = False
-    happens[pupils.moves.dual(rows, days.half_term)] = False
-    who = np.flatnonzero(happens)
-    return who, first[who], last[who]
+    who = np.flatnonzero(rng.random(len(rows)) < chance)
+    first = rng.integers(0, length, len(rows))[who]
+    last = np.minimum(first + rng.integers(shortest, longest + 1, len(rows))[who], length)
+    at_two = np.union1d(pupils.moves.moving(rows[who], days.half_term), pupils.moves.dual(rows[who], days.half_term))
+    return tuple(np.delete(part, at_two) for part in (who, first, last))

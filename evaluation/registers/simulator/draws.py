@@ -8,10 +8,11 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from evaluation.protocol.simulation import SimulationSection
+from evaluation.protocol.simulation import SimulatedPhase, SimulationSection
 from evaluation.registers.calendar import HALF_TERMS_A_YEAR, SESSIONS_A_DAY, default_calendar, half_term_of, half_terms, school_days
 
 from .attendance import Days, closures, half_term_days, kept_share, log_odds, lost_registers, mean_absence, pattern, suspended_days
+from .binomial import binomials
 from .life import Outcomes, live
 from .people import LAST_YEAR_GROUP, PHASES, SEN, YEARS, Pupils, Schools, draw_pupils, draw_schools
 from .streams import stream
@@ -130,21 +131,16 @@ def _count(section: SimulationSection, schools: Schools, pupils: Pupils, phase: 
     rows = pupils.on_roll(days.half_term)
     rows = rows[pupils.phase[rows] == phase]
     school, group = pupils.school[rows, days.half_term - 1], pupils.year_group[rows, days.year]
-    absence = mean_absence(log_odds(section, design, schools, pupils, rows, days), pattern(design, days)).astype(float)
+    absence = mean_absence(log_odds(section, design, schools, pupils, rows, days), pattern(design, days))
     medical = reasons.medical / 100
-    attends = np.where(group == LAST_YEAR_GROUP, reasons.interview / 100, 0.0)
+    attends = np.where(group == LAST_YEAR_GROUP, np.float32(reasons.interview / 100), np.float32(0))
     chance = (absence + (1 - absence) * medical) * (1 - attends)
-    away = np.zeros(len(rows), dtype=int)
-    who, first, last = suspended_days(design, pupils, rows, absence, days, seed)
+    away = np.zeros(len(rows), dtype=np.int32)
+    who, first, last = suspended_days(design, pupils, rows, absence.astype(float), days, seed)
     away[who] = last - first
-    lost = lost_registers(section, schools, days, seed).sum(axis=(2, 3))[school, group - schools.first_group[school]]
-    left = np.maximum(len(days) - closures(section, schools, days, seed).sum(axis=1)[school] - away, 0)
     rng = stream(seed, "counts", days.half_term, phase)
-    pairs = np.floor(left * design.attendance.same_day_share + rng.random(len(rows))).astype(int)
-    singles = SESSIONS_A_DAY * (left - pairs)
-    short = np.minimum(np.maximum(-(-(lost - singles) // SESSIONS_A_DAY), 0), pairs)
-    pairs, singles = pairs - short, np.maximum(singles + SESSIONS_A_DAY * short - lost, 0)
-    in_pairs, alone = rng.binomial(pairs, chance), rng.binomial(singles, chance)
+    pairs, singles = possible = _days_by_kind(section, design, schools, days, school, group, away, rng, seed)
+    in_pairs, alone = binomials(possible, chance, rng)
     suspended = SESSIONS_A_DAY * away
     untreated = SESSIONS_A_DAY * in_pairs + alone + suspended
     treated = untreated.copy()
@@ -158,6 +154,23 @@ def _count(section: SimulationSection, schools: Schools, pupils: Pupils, phase: 
         one = rng.binomial(alone[at], stay) + rng.binomial(singles[at] - alone[at], more)
         treated[at] = SESSIONS_A_DAY * both + one + suspended[at]
     return rows, SESSIONS_A_DAY * pairs + singles + suspended, treated, untreated
+
+
+def _days_by_kind(section: SimulationSection, design: SimulatedPhase, schools: Schools, days: Days, school: np.ndarray, group: np.ndarray,
+                  away: np.ndarray, rng: np.random.Generator, seed: int) -> np.ndarray:
+    """Days whose two sessions go together, and single sessions, of each pupil (2 x pupils): without closures, lost registers and days suspended."""
+    most = int(schools.groups.max())
+    cell = school * most + group - schools.first_group[school]
+    open_days = (len(days) - closures(section, schools, days, seed).sum(axis=1)).astype(np.int32)
+    lost = lost_registers(section, schools, days, seed)[:, :most].sum(axis=(2, 3), dtype=np.int32).ravel()[cell]
+    left = np.maximum(open_days[school] - away, 0)
+    pairs = (left * np.float32(design.attendance.same_day_share) + rng.random(len(left), dtype=np.float32)).astype(np.int32)
+    singles = SESSIONS_A_DAY * (left - pairs) - lost
+    short = np.flatnonzero(singles < 0)  # lost registers are taken from single sessions first
+    fewer = np.minimum(-(singles[short] // SESSIONS_A_DAY), pairs[short])
+    pairs[short] -= fewer
+    singles[short] = np.maximum(singles[short] + SESSIONS_A_DAY * fewer, 0)
+    return np.stack([pairs, singles])
 
 
 @lru_cache(maxsize=1)

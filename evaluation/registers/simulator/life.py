@@ -43,7 +43,7 @@ def live(section: SimulationSection, schools: Schools, pupils: Pupils, days: pd.
         Draws the sessions of one phase and half-term.
     """
     shape = (len(pupils), HALF_TERMS)
-    possible, absent, untreated = (np.full(shape, -1, dtype=np.int16) for _ in range(3))
+    possible, absent, untreated = (np.full(shape, -1, dtype=np.int16, order="F") for _ in range(3))
     met = np.zeros(len(pupils), dtype=bool)
     done = Referred()
     for now in half_terms:
@@ -57,7 +57,7 @@ def live(section: SimulationSection, schools: Schools, pupils: Pupils, days: pd.
             _leave(section, pupils, now.half_term, possible, untreated, seed)
         if now.half_term in section.referral.windows and now.half_term < HALF_TERMS:
             refer(section, schools, pupils, now.half_term, *window, met, done, days, seed)
-        met |= _meets_rule(section, schools, pupils, now.half_term, *window)
+        met[_meet_rule(section, schools, pupils, now.half_term, *window)] = True
     return Outcomes(possible, absent, untreated, _still_on_roll(pupils, days, done.frame()))
 
 
@@ -86,23 +86,21 @@ def _still_on_roll(pupils: Pupils, days: pd.DataFrame, referred: pd.DataFrame) -
     return referred.assign(started=referred["started"] & ~gone, start_day=np.where(gone, -1, referred["start_day"]))
 
 
-def _meets_rule(section: SimulationSection, schools: Schools, pupils: Pupils, half_term: int, possible: np.ndarray,
-                absent: np.ndarray) -> np.ndarray:
-    """Who meets the eligibility rule in a half-term from the window before the school's area opened onwards."""
-    school = pupils.school[:, half_term - 1]
-    since_opening = schools.mentored[school] & (half_term + 1 >= schools.opens[school])
-    return since_opening & (possible > 0) & (100 * absent >= section.referral.eligible_absence * possible)
+def _meet_rule(section: SimulationSection, schools: Schools, pupils: Pupils, half_term: int, possible: np.ndarray,
+               absent: np.ndarray) -> np.ndarray:
+    """Positions of those who meet the eligibility rule in a half-term from the window before the school's area opened onwards."""
+    met = np.flatnonzero((possible > 0) & (100 * absent >= section.referral.eligible_absence * possible))
+    school = pupils.school[met, half_term - 1]
+    return met[schools.mentored[school] & (half_term + 1 >= schools.opens[school])]
 
 
 def _leave(section: SimulationSection, pupils: Pupils, half_term: int, possible: np.ndarray, untreated: np.ndarray, seed: int) -> None:
     """Pupils who are off roll from the next term on: more of those persistently absent in the term that ends."""
-    term = slice(half_term - HALF_TERMS_A_TERM, half_term)
-    sessions = np.maximum(possible[:, term], 0).sum(axis=1)
-    missed = np.maximum(untreated[:, term], 0).sum(axis=1)
+    term = range(half_term - HALF_TERMS_A_TERM, half_term)
+    sessions, missed = (sum(np.maximum(counts[:, column], 0) for column in term) for counts in (possible, untreated))
     persistent = (sessions > 0) & (10 * missed >= sessions)
     chance = np.where(persistent, section.roll.leaving_persistent, section.roll.leaving_other)
     rng = stream(seed, "leavers", half_term)
-    leaves = rng.random(len(pupils)) < chance
-    leaves &= (pupils.entry <= half_term) & (pupils.exit > half_term)
-    pupils.excluded |= leaves & persistent & (rng.random(len(pupils)) < section.roll.excluded_share)
+    leaves = np.flatnonzero((rng.random(len(pupils)) < chance) & (pupils.entry <= half_term) & (pupils.exit > half_term))
+    pupils.excluded[leaves] |= persistent[leaves] & (rng.random(len(pupils))[leaves] < section.roll.excluded_share)
     pupils.exit[leaves] = half_term

@@ -63,23 +63,23 @@ def refer(section: SimulationSection, schools: Schools, pupils: Pupils, window: 
     design = section.referral
     start = window + 1
     year = academic_year_of(start)
-    school = pupils.school[:, start - 1]
-    rate = np.where(possible > 0, absent / np.maximum(possible, 1), 0.0)
-    able = (possible >= LEAST_SESSIONS) & (100 * absent >= design.eligible_absence * possible)
-    able &= (pupils.entry <= window) & (pupils.exit >= start) & (pupils.year_group[:, year] > 0)
-    able &= schools.mentored[school] & (start >= schools.opens[school]) & (pupils.school[:, window - 1] == school)
-    able &= pupils.moves.half_term != start
-    able[done.pupil] = False
-    able = np.flatnonzero(able)
-    weights = _inclination_to_refer(section, pupils, able, window, rate[able]) + np.log(np.where(met_before[able], max(design.again_weight, 1e-12), 1.0))
-    order = np.argsort(school[able], kind="stable")
-    edges = np.searchsorted(school[able][order], np.arange(len(schools) + 1))
+    able = np.flatnonzero((possible >= LEAST_SESSIONS) & (100 * absent >= design.eligible_absence * possible))
+    school = pupils.school[able, start - 1]
+    keep = (pupils.entry[able] <= window) & (pupils.exit[able] >= start) & (pupils.year_group[able, year] > 0)
+    keep &= schools.mentored[school] & (start >= schools.opens[school]) & (pupils.school[able, window - 1] == school)
+    keep &= (pupils.moves.half_term[able] != start) & ~np.isin(able, done.pupil)
+    able, school = able[keep], school[keep]
+    rate = absent[able] / possible[able]
+    weights = _inclination_to_refer(section, pupils, able, window, rate) + np.log(np.where(met_before[able], max(design.again_weight, 1e-12), 1.0))
+    order = np.argsort(school, kind="stable")
+    edges = np.searchsorted(school[order], np.arange(len(schools) + 1))
     dates = days["date"].to_numpy().astype("datetime64[D]").astype(int)
     open_days = np.flatnonzero(days["half_term"].to_numpy() == start)
     for number in np.flatnonzero(schools.mentored):
         candidates = order[edges[number] : edges[number + 1]]
         rng = stream(seed, "referral", window, int(number))
-        chosen = able[candidates[top_choice(weights[candidates], design.per_school, rng)]]
+        picked = candidates[top_choice(weights[candidates], design.per_school, rng)]
+        chosen = able[picked]
         consent = rng.random(len(chosen)) < design.consent_share
         started = consent & (rng.random(len(chosen)) < design.start_share)
         referral = open_days[rng.integers(0, min(REFERRAL_DAYS, len(open_days)), len(chosen))]
@@ -89,7 +89,7 @@ def refer(section: SimulationSection, schools: Schools, pupils: Pupils, window: 
         done.pupil += chosen.tolist()
         done.school += [int(number)] * len(chosen)
         done.half_term += [start] * len(chosen)
-        done.window_absence += (100 * rate[chosen]).tolist()
+        done.window_absence += (100 * rate[picked]).tolist()
         done.referral_day += referral.tolist()
         done.consent += consent.tolist()
         done.started += (begin >= 0).tolist()
@@ -145,7 +145,7 @@ def effect_by_day(section: SimulationSection, schools: Schools, done: Referred, 
     begun = dates[np.array(done.start_day)[here]]
     since_start = (now.dates[None, :] - begun[:, None]) / np.timedelta64(1, "D")
     after_end = np.maximum(since_start - 7.0 * np.array(done.weeks)[here, None], 0.0)
-    decay = 0.5 ** (after_end / (design.half_life * DAYS_A_HALF_LIFE_UNIT))
+    decay = np.exp2(-after_end / (design.half_life * DAYS_A_HALF_LIFE_UNIT))
     severity = np.array(design.severity_factors)[np.searchsorted(SEVERITY_EDGES, np.array(done.window_absence)[here], side="right")]
     factors = np.array([model.effect_factor for model in design.delivery_models])
     model = factors[schools.model[np.array(done.school)[here]]]

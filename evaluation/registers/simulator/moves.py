@@ -52,7 +52,7 @@ def move_in_september(roll: SimulatedRoll, schools: Schools, school: np.ndarray,
         movers = np.flatnonzero(moves)
         by_year[movers, year] = _another(schools, by_year[movers, year], rng)
         changes |= by_year[:, year] != by_year[:, year - 1]
-    return np.repeat(by_year, half_terms_a_year, axis=1)[:, :half_terms].astype(np.int32), changes
+    return np.repeat(by_year, half_terms_a_year, axis=1)[:, :half_terms].astype(np.int32, order="F"), changes
 
 
 def _another(schools: Schools, school: np.ndarray, rng: np.random.Generator) -> np.ndarray:

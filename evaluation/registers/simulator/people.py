@@ -156,7 +156,7 @@ def draw_pupils(section: SimulationSection, schools: Schools, seed: int) -> Pupi
     moves = draw_duals(section.roll, schools, where, entry, exit, moves, stream(seed, "dual registration"), HALF_TERMS_A_YEAR)
     phase = schools.phase[school]
     traits = _traits(section, schools, school, phase, stream(seed, "characteristics"))
-    inclination, passing = _inclinations(section, phase, group, traits, stream(seed, "inclinations"))
+    inclination, passing = _inclinations(section, phase, group, traits, stream(seed, "inclinations"), stream(seed, "onset"))
     return Pupils(entry=entry, exit=exit, phase=phase, school=where, year_group=group, inclination=inclination, passing=passing,
                   moves=moves, excluded=np.zeros(count, dtype=bool), **traits)
 
@@ -206,19 +206,21 @@ def _traits(section: SimulationSection, schools: Schools, school: np.ndarray, ph
 
 
 def _inclinations(section: SimulationSection, phase: np.ndarray, group: np.ndarray, traits: dict[str, np.ndarray],
-                  rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+                  rng: np.random.Generator, later: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Lasting log odds, and passing log odds by half-term.
 
-    Who hardly attends does so throughout: nobody disengages within the study, which would break parallel trends for pupils
-    referred on their window. How common it is follows the year group of the first year; later arrivals have the mean.
+    Who hardly attends does so throughout, but for the registered share of them who begin to within the study: until then they
+    attend as others do, which the passing part holds. That breaks parallel trends for pupils referred on their window. How
+    common it is follows the year group of the first year; later arrivals have the mean.
     """
     count = len(phase)
     lasting, luck = rng.standard_normal(count), rng.random(count)
     shocks = rng.standard_normal((HALF_TERMS, count), dtype=np.float32)
     inclination = np.zeros(count, dtype=np.float32)
-    passing = np.empty((count, HALF_TERMS), dtype=np.float32)
+    passing = np.empty((count, HALF_TERMS), dtype=np.float32, order="F")
     for p in np.unique(phase):
         mine, design = np.flatnonzero(phase == p), section.phase(PHASES[p])
+        mine = slice(None) if len(mine) == count else mine  # not copied where there is one phase
         attends, effects = design.attendance, design.characteristics
         fsm, sen = traits["fsm"][mine], traits["sen"][mine]
         fixed = effects.fsm * fsm + effects.idaci * (traits["idaci"][mine] - effects.idaci_mean)
@@ -227,11 +229,23 @@ def _inclinations(section: SimulationSection, phase: np.ndarray, group: np.ndarr
         chance = attends.disengaged_share * odds / odds.mean()
         begins = group[mine, 0]
         factor = np.where(begins > 0, np.array(attends.disengaged_year_group)[np.maximum(begins - PHASE_YEAR_GROUPS[PHASES[p]][0], 0)], 1.0)
-        inclination[mine] = fixed + attends.disengaged_shift * (luck[mine] < chance * factor)
+        hardly = luck[mine] < chance * factor
+        inclination[mine] = fixed + attends.disengaged_shift * hardly
         rho, state = np.float32(attends.passing_correlation), shocks[0, mine]
         fresh = np.float32(np.sqrt(1 - attends.passing_correlation**2))
         passing[mine, 0] = attends.passing_spread * state
         for t in range(1, HALF_TERMS):
             state = rho * state + fresh * shocks[t, mine]
             passing[mine, t] = attends.passing_spread * state
+        if attends.disengaging_share:
+            passing[mine] -= attends.disengaged_shift * _still_attending(hardly, attends.disengaging_share, later)
     return inclination, passing
+
+
+def _still_attending(hardly: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Half-terms in which pupils who come to attend hardly (a share of those who do) attend as others, pupils x half-terms.
+
+    The first half-term of hardly attending is equally likely to be any from the second to the last.
+    """
+    begins = np.where(hardly & (rng.random(len(hardly)) < share), rng.integers(1, HALF_TERMS, len(hardly)), 0)
+    return np.arange(HALF_TERMS)[None, :] < begins[:, None]

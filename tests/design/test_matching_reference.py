@@ -1,0 +1,158 @@
+"""Agreement of every matching method with MatchIt 4.7.2, WeightIt and optimal solutions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import linprog
+from scipy.sparse import kron, vstack
+
+from evaluation.design import balance, match, propensity_weights
+from evaluation.design.propensity import propensity_score
+from tests.design.matching_invariants import pair_set
+from tests.design.matching_reference import FULL, ON, OPTIMAL, PAIRED, SETS, options_of, reference, reference_pupils, rescaled
+
+SCORE = 1e-8  # R stops its logit when the deviance changes by less than 1e-8 of itself
+ROUNDING = 1e-10
+WEIGHTIT = 1e-6  # R's logit again, divided by small probabilities
+SHARES = 1e-6  # WeightIt's own entropy weights leave 6.6e-6 of imbalance, ours less than 1e-12: shares of the arm are compared
+COLUMNS = {"smd_before": "smd_un", "smd_after": "smd_adj", "variance_ratio_before": "vr_un", "variance_ratio": "vr_adj", "ks_before": "ks_un", "ks": "ks_adj"}
+
+
+@pytest.fixture(scope="module")
+def pupils() -> pd.DataFrame:
+    return reference_pupils()
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, pd.DataFrame]:
+    return {name: reference(name) for name in ("match_pairs", "match_weights", "match_summary", "match_balance", "weightit_weights")}
+
+
+@pytest.mark.parametrize("run", [*PAIRED, *SETS])
+def test_pairs_weights_and_balance_are_those_of_matchit_and_cobalt(pupils, files, run):
+    summary = files["match_summary"].set_index("run").loc[run]
+    result = match(pupils, "treated", **options_of(run))
+    if run in PAIRED:
+        expected = files["match_pairs"].query("run == @run")
+        assert pair_set(result) == set(zip(expected["unit"], expected["match"], strict=True))
+    given = files["match_weights"].query("run == @run").set_index("pupil_id")["weight"].reindex(pupils.index, fill_value=0.0)
+    np.testing.assert_allclose(rescaled(result.weights, given, pupils["treated"]), given, atol=ROUNDING)
+    assert result.effective_n["comparison"] == pytest.approx(summary["ess_control"], abs=SCORE)
+    assert result.effective_n["treated"] == pytest.approx(summary["ess_treated"], abs=SCORE)
+    if run not in ("nn_atc", "subclass5_ate"):
+        assert len(result.dropped) == summary["n_treated"] - summary["matched_treated"]
+    if result.caliper is not None:
+        assert result.caliper == pytest.approx(summary["caliper_used"], rel=SCORE)
+    if run not in ("nn_atc", "subclass5_ate"):  # cobalt standardises these by another group
+        _check_balance(pupils, files, run, result.weights)
+
+
+@pytest.mark.parametrize("run", [*OPTIMAL, *FULL])
+def test_balance_at_the_weights_of_optimal_and_full_matching_is_that_of_cobalt(pupils, files, run):
+    given = files["match_weights"].query("run == @run").set_index("pupil_id")["weight"].reindex(pupils.index, fill_value=0.0)
+    _check_balance(pupils, files, run, given)
+
+
+def _check_balance(pupils, files, run, weights):
+    expected = files["match_balance"].query("run == @run").set_index("covariate")
+    frame = balance(pupils, "treated", ON, weights).frame.set_index("covariate")
+    assert list(frame.index) == list(expected.index)
+    for ours, theirs in COLUMNS.items():
+        np.testing.assert_allclose(frame[ours], expected[theirs], atol=ROUNDING)
+
+
+def test_scores_and_coefficients_are_those_of_r(pupils):
+    expected = reference("match_ps").set_index("pupil_id")
+    model = propensity_score(pupils, "treated", ON)
+    np.testing.assert_allclose(model.probability, expected["ps"], atol=SCORE)
+    np.testing.assert_allclose(model.logit, expected["logit"], atol=SCORE)
+    np.testing.assert_allclose(model.coefficients, reference("match_ps_coef")["estimate"], atol=SCORE)
+
+
+def _total(pupils, run, files):
+    """Total distance of MatchIt's sets by our distances."""
+    if run in OPTIMAL:
+        pairs = files["match_pairs"].query("run == @run")
+        return sum(_gap(pupils, run)[a, b] for a, b in zip(pairs["unit"], pairs["match"], strict=True))
+    sets = files["match_weights"].query("run == @run").assign(treated=lambda f: f["pupil_id"].map(pupils["treated"]))
+    gaps = _gap(pupils, run)
+    return sum(gaps[a, b] for _, one in sets.groupby("subclass")
+               for a in one.loc[one["treated"] == 1, "pupil_id"] for b in one.loc[one["treated"] == 0, "pupil_id"])
+
+
+class _gap:
+    """Distance between two pupils by the run's measure."""
+
+    def __init__(self, pupils, run):
+        from evaluation.design.distance import distance_columns
+
+        if run == "optimal_mahal":
+            points = distance_columns(pupils, pupils["treated"].to_numpy() == 1, ON, "mahalanobis", np.ones(len(pupils), dtype=bool))
+        else:
+            points = propensity_score(pupils, "treated", ON).probability.to_numpy()[:, None]
+        self.points = dict(zip(pupils.index, points, strict=True))
+
+    def __getitem__(self, pair):
+        return float(np.sqrt(((self.points[pair[0]] - self.points[pair[1]]) ** 2).sum()))
+
+
+@pytest.mark.parametrize("run", [*OPTIMAL, *FULL])
+def test_total_distance_is_no_larger_than_optmatch_finds(pupils, files, run):
+    """optmatch stops within a tolerance of the least total; ours is the least (next test). Equal where its rounding lets it."""
+    result = match(pupils, "treated", **options_of(run))
+    theirs = _total(pupils, run, {**files}) if run == "optimal_mahal" else _score_total(pupils, run, files)
+    ours = result.pairs["distance"].sum()
+    assert ours <= theirs * (1 + 1e-12)
+    assert ours == pytest.approx(theirs, rel={"optimal": 0.005, "optimal_mahal": 1e-12, "optimal_ratio2": 0.001, "full": 0.03, "full_caliper": 0.04}[run])
+    given = files["match_weights"].query("run == @run")["pupil_id"]
+    if run in FULL:
+        assert set(result.weights.index[result.weights > 0]) == set(given)
+
+
+def _score_total(pupils, run, files):
+    score = propensity_score(pupils, "treated", ON).probability
+    if run in OPTIMAL:
+        pairs = files["match_pairs"].query("run == @run")
+        return (pairs["unit"].map(score) - pairs["match"].map(score)).abs().sum()
+    sets = files["match_weights"].query("run == @run").assign(treated=lambda f: f["pupil_id"].map(pupils["treated"]), score=lambda f: f["pupil_id"].map(score))
+    joined = sets.loc[sets["treated"] == 1].merge(sets.loc[sets["treated"] == 0], on="subclass")
+    return (joined["score_x"] - joined["score_y"]).abs().sum()
+
+
+@pytest.mark.parametrize(("method", "covers"), [("optimal", False), ("full", True)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_sets_have_a_smaller_total_by_linear_programming(method, covers, seed):
+    draw = np.random.default_rng(seed)
+    data = pd.DataFrame({"treated": [1] * 15 + [0] * 40, "x": draw.normal(size=55).round(1), "z": draw.normal(size=55)})
+    result = match(data, "treated", on=["x", "z"], method=method, ties="order")
+    score = result.score.to_numpy()
+    gaps = np.abs(score[:15, None] - score[15:])
+    rows, columns = kron(np.eye(15), np.ones((1, 40))), kron(np.ones((1, 15)), np.eye(40))
+    if covers:
+        answer = linprog(gaps.ravel(), A_ub=-vstack([rows, columns]), b_ub=-np.ones(55))
+    else:
+        answer = linprog(gaps.ravel(), A_eq=rows, b_eq=np.ones(15), A_ub=columns, b_ub=np.ones(40))
+    assert result.pairs["distance"].sum() == pytest.approx(answer.fun, abs=1e-9)
+
+
+@pytest.mark.parametrize("estimand", ["ATT", "ATE", "ATO", "ATC"])
+def test_propensity_weights_are_those_of_weightit(pupils, files, estimand):
+    expected = files["weightit_weights"].query("run == @run", local_dict={"run": f"ps_{estimand}"}).set_index("pupil_id")["weight"]
+    result = propensity_weights(pupils, "treated", on=ON, estimand=estimand)
+    np.testing.assert_allclose(result.weights, expected, rtol=WEIGHTIT)
+    summary = reference("weightit_summary").set_index("run").loc[f"ps_{estimand}"]
+    assert result.effective_n == pytest.approx({"treated": summary["ess_treated"], "comparison": summary["ess_control"]}, rel=WEIGHTIT)
+    if estimand == "ATO":
+        assert balance(pupils, "treated", ON, result.weights).frame["smd_after"].abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("run", ["ebal_ATT", "cbps_ATT"])
+def test_entropy_weights_are_those_of_weightit(pupils, files, run):
+    """Just-identified CBPS for the treated has the same weights as entropy balancing."""
+    result = match(pupils, "treated", on=ON, method="entropy")
+    comparison = pupils["treated"] == 0
+    expected = files["weightit_weights"].query("run == @run").set_index("pupil_id")["weight"][comparison]
+    ours = result.weights[comparison]
+    np.testing.assert_allclose(ours / ours.sum(), expected / expected.sum(), atol=SHARES)
+    assert balance(pupils, "treated", ON, result.weights).frame["smd_after"].abs().max() < 1e-12
+    assert ours.sum() == pytest.approx(193) and (result.weights[~comparison] == 1).all() and result.pairs.empty
