@@ -8,5 +8,8 @@ from evaluation.design.registered import MatchedCohort, design_rows, match_cohor
 from evaluation.design.weighting import ReferralRisk, Weighting, propensity_weights, referral_risk_weights
 from evaluation.design.windows import Windows, season_matched_windows
 
-__all__ = ["Balance", "Cohort", "MatchedCohort", "Matching", "ReferralRisk", "Weighting", "Windows", "attrition", "balance", "build_cohort", "cohort_flow", "design_rows", "match",
-           "match_cohort", "matched_counts", "propensity_weights", "referral_risk_weights", "season_matched_windows", "stack_counts", "weighted_trajectories"]
+__all__ = [
+    "Balance", "Cohort", "MatchedCohort", "Matching", "ReferralRisk", "Weighting", "Windows", "attrition", "balance", "build_cohort", "cohort_flow",
+    "design_rows", "match", "match_cohort", "matched_counts", "propensity_weights", "referral_risk_weights", "season_matched_windows", "stack_counts",
+    "weighted_trajectories",
+]

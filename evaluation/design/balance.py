@@ -71,20 +71,33 @@ def balance(data: pd.DataFrame, treatment: str, covariates: Sequence[str], weigh
         if not (weight[inside] > 0).any():
             raise UnidentifiedError(f"the {arm} arm has no unit with a positive weight", where=f"column `{treatment}`",
                                     mend="see the flow and the unmatched table for where the arm was lost")
-    return Balance(pd.DataFrame([_line(name, frame[name].to_numpy(), treated, weight) for name in frame.columns]))
+    parts = {(arm, after): _part(inside, weight if after else None) for arm, inside in (("t", treated), ("c", ~treated)) for after in (False, True)}
+    return Balance(pd.DataFrame([_line(name, frame[name].to_numpy(), parts) for name in frame.columns]))
 
 
-def _line(name: str, x: np.ndarray, treated: np.ndarray, weight: np.ndarray) -> dict:
+def _part(inside: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Rows of an arm that count, their shares of its weight (None: all alike), and the shares of all rows, 0 outside."""
+    if weight is None:
+        return np.flatnonzero(inside), None, inside / np.count_nonzero(inside)
+    own = np.where(inside, weight, 0.0)
+    whole = own / own.sum()
+    rows = np.flatnonzero(own)
+    return rows, whole[rows], whole
+
+
+def _line(name: str, x: np.ndarray, parts: dict) -> dict:
     """One row of the table: every figure before and after."""
-    arms = {arm: (x[inside], weight[inside]) for arm, inside in (("t", treated), ("c", ~treated))}
-    even = {arm: np.ones(len(values)) for arm, (values, _) in arms.items()}
     binary = bool(((x == 0.0) | (x == 1.0)).all())
-    mean = {(arm, after): np.average(values, weights=w if after else even[arm]) for arm, (values, w) in arms.items() for after in (False, True)}
-    variance = {(arm, after): np.nan if binary else _variance(values, w if after else even[arm], False)
-                for arm, (values, w) in arms.items() for after in (False, True)}
-    sd = np.sqrt(_variance(arms["t"][0], even["t"], binary))
+    share = {key: own for key, (_, own, _) in parts.items()}
+    values = {} if binary else {key: x[rows] for key, (rows, _, _) in parts.items()}
+    mean = {key: float(whole @ x if binary else values[key].mean() if share[key] is None else share[key] @ values[key])
+            for key, (_, _, whole) in parts.items()}
+    variance = {key: mean[key] * (1.0 - mean[key]) if binary else _variance(values[key], share[key], mean[key]) for key in parts}
+    sd = np.sqrt(variance["t", False])
     difference = {after: mean["t", after] - mean["c", after] for after in (False, True)}
-    ks = {after: abs(difference[after]) if binary else _kolmogorov_smirnov(arms["t"], arms["c"], after) for after in (False, True)}
+    ratio = {after: np.nan if binary else _ratio(variance["t", after], variance["c", after]) for after in (False, True)}
+    ks = {after: abs(difference[after]) if binary else _kolmogorov_smirnov(*((values[arm, after], share[arm, after]) for arm in "tc"))
+          for after in (False, True)}
     return {
         "covariate": name,
         "mean_treated": mean["t", True],
@@ -92,8 +105,8 @@ def _line(name: str, x: np.ndarray, treated: np.ndarray, weight: np.ndarray) -> 
         "mean_comparison_before": mean["c", False],
         "smd_before": _ratio(difference[False], sd),
         "smd_after": _ratio(difference[True], sd),
-        "variance_ratio_before": _ratio(variance["t", False], variance["c", False]),
-        "variance_ratio": _ratio(variance["t", True], variance["c", True]),
+        "variance_ratio_before": ratio[False],
+        "variance_ratio": ratio[True],
         "ks_before": float(ks[False]),
         "ks": float(ks[True]),
     }
@@ -116,28 +129,28 @@ def _checked(weights: pd.Series | None, data: pd.DataFrame) -> np.ndarray:
     return values
 
 
-def _variance(x: np.ndarray, w: np.ndarray, binary: bool) -> float:
-    """Weighted variance; for equal weights the usual n - 1 form, p(1 - p) for 0/1 values."""
-    share = w / w.sum()
-    mean = float(share @ x)
-    if binary:
-        return mean * (1.0 - mean)
-    spread = 1.0 - float(share @ share)
-    return float(share @ (x - mean) ** 2) / spread if spread > 0 else np.nan
+def _variance(x: np.ndarray, share: np.ndarray | None, mean: float) -> float:
+    """Weighted variance; for equal weights the usual n - 1 form."""
+    from_mean = x - mean
+    spread = 1.0 - (1.0 / len(x) if share is None else float(share @ share))
+    if spread <= 1e-12:  # one unit, or one that has all the weight
+        return np.nan
+    from_mean *= from_mean
+    return float(from_mean.mean() if share is None else share @ from_mean) / spread
 
 
 def _ratio(top: float, bottom: float) -> float:
     return float(top / bottom) if bottom > 0 else np.nan
 
 
-def _kolmogorov_smirnov(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], weighted: bool) -> float:
-    """Largest distance between the distribution functions of two arms, each (values, weights).
+def _kolmogorov_smirnov(one: tuple[np.ndarray, np.ndarray | None], other: tuple[np.ndarray, np.ndarray | None]) -> float:
+    """Largest distance between the distribution functions of two arms, each (values, shares).
 
     Between two neighbouring values of the smaller arm its own function stands still and the other only rises, so that the distance
     is largest at one of the smaller arm's values or just below it: the larger arm is looked up there alone.
     """
     smaller, larger = (one, other) if len(one[0]) <= len(other[0]) else (other, one)
-    (points, heights), (values, totals) = (_distribution(x, w if weighted else None) for x, w in (smaller, larger))
+    (points, heights), (values, totals) = _distribution(*smaller), _distribution(*larger)
     gap = 0.0
     for side in ("left", "right"):  # just below each value, and at it
         own = _at(heights, np.searchsorted(points, points, side))
@@ -145,15 +158,12 @@ def _kolmogorov_smirnov(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndar
     return gap
 
 
-def _distribution(x: np.ndarray, w: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | int]:
-    """Sorted values with their share of the arm up to each; without weights only how many there are."""
-    if w is None:
+def _distribution(x: np.ndarray, share: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | int]:
+    """Sorted values with the share of the arm up to each; without weights only how many there are."""
+    if share is None:
         return np.sort(x), len(x)
-    kept = w > 0
-    x, w = (x, w) if kept.all() else (x[kept], w[kept])
     order = np.argsort(x)
-    share = np.cumsum(w[order])
-    return x[order], share / share[-1]
+    return x[order], np.cumsum(share[order])
 
 
 def _at(shares: np.ndarray | int, place: np.ndarray) -> np.ndarray:

@@ -116,42 +116,11 @@ def match(data: pd.DataFrame, treatment: str, *, on: Sequence[str], exact: Seque
     method : {"nearest", "optimal", "full", "subclass", "cem", "exact", "entropy"}
         Greedy pairs; pairs of least total distance [Rosenbaum 1989]; sets of one to many of least total distance [Hansen 2004]; classes of
         the score; coarsened exact matching [Iacus, King and Porro 2012]; equal covariates; entropy balancing [Hainmueller 2012].
-    distance : {"logit", "propensity", "mahalanobis", "robust_mahalanobis", "scaled_euclidean"}
-        Linear predictor, probability, or a distance over covariates (:func:`evaluation.design.distance.distance_columns`). The order
-        "largest" is the same on the first two; a caliper is not.
-    caliper : float or dict, optional
-        Largest distance in a pair, in standard deviations of the score over all rows (as MatchIt); or a dict of calipers by column,
-        the score by its name: ``{"logit": 0.2, "prior_absence": 0.5}``. With ``distance="mahalanobis"`` and a caliper on "logit" or
-        "propensity", units match on the Mahalanobis distance within the score's caliper.
-    ratio : int
-        Comparison units for each treated unit; fewer are taken where no more can be had.
-    replace : bool
-        Whether a comparison unit may serve several treated units.
-    order : {"largest", "smallest", "data", "closest"}, optional
-        Which treated unit chooses first: by the score, by row, or the closest pair of all first. By default "largest", and "data" where
-        there is no score.
-    ties : {"random", "order"}
-        Between equally near units: a seeded draw that does not depend on the order of rows when labels can be sorted; or MatchIt's
-        rule, which follows the order of rows.
-    seed : int
-        Seed of the draw for ties.
-    reuse_cap : int, optional
-        With ``replace``: how many sets a comparison unit may be in.
-    prefer : sequence of str
-        Columns on which partners should be equal if there is one that is: units choose within these first; who found nobody then
-        chooses among all that are left, and is listed in ``outside_preferred``.
-    distance_on : sequence of str
-        Columns of a distance over covariates, where they are not all of ``on``.
-    caliper_unit : {"sd", "absolute"}
-        Whether calipers count standard deviations or are in units of their columns.
-    common_support : {"treated", "comparison", "both"}, optional
-        Drop units of that arm (or both) whose score is outside the range that both arms share.
-    estimand : {"ATT", "ATC", "ATE"}
-        Whose effect: the treated's, the comparison units', all units' (sets only).
-    subclasses : int
-        Classes of the score.
-    coarsen : dict, optional
-        Coarsening by column: :func:`evaluation.design.subclass.classes_of_covariates`.
+    distance, caliper, ratio, replace, order, ties, seed
+        Of pairs: nearness, its limit in standard deviations, comparison units for each treated one, whether these may serve again, who
+        chooses first, and how ties are broken.
+    reuse_cap, prefer, distance_on, caliper_unit, common_support, estimand, subclasses, coarsen
+        All options with their meanings: :class:`evaluation.design.options.Options`.
 
     Returns
     -------
@@ -178,22 +147,26 @@ def match(data: pd.DataFrame, treatment: str, *, on: Sequence[str], exact: Seque
     if method == "entropy":
         return _balanced(data, treated, on)
     if method in ("cem", "exact"):
-        rules = coarsen if method == "cem" else dict.fromkeys(on, "exact")
-        own = classes_of_covariates(data, on, rules, treated)
+        own = classes_of_covariates(data, on, coarsen if method == "cem" else dict.fromkeys(on, "exact"), treated)
         return _from_sets(data, treated, own, asked, None)
-    strata = strata_of(data, exact)
-    measured = measure(data, treatment, treated, on, asked)
-    if method == "subclass":
-        leading = measured.inside & {"ATT": treated, "ATC": ~treated, "ATE": np.ones(len(data), dtype=bool)}[estimand]
+    return _by_distance(data, treated, asked, measure(data, treatment, treated, on, asked))
+
+
+def _by_distance(data: pd.DataFrame, treated: np.ndarray, asked: Options, measured: Measure) -> Matching:
+    """The methods that need a score or a distance."""
+    strata = strata_of(data, asked.exact)
+    if asked.method == "subclass":
+        inside = measured.inside
+        leading = {"ATT": treated, "ATC": ~treated, "ATE": np.ones(len(data), dtype=bool)}[asked.estimand]
         own = np.full(len(data), -1)
-        own[measured.inside] = classes_of_score(measured.score[measured.inside], leading[measured.inside], treated[measured.inside], subclasses)
+        own[inside] = classes_of_score(measured.score[inside], leading[inside], treated[inside], asked.subclasses)
         return _from_sets(data, treated, own, asked, measured)
     problem = _problem(data, treated, strata, measured, asked)
-    if method == "full":
+    if asked.method == "full":
         own, gaps = match_fully(problem)
         return _from_sets(data, treated, own, asked, measured, gaps)
-    if method == "optimal":
-        return _from_pairs(data, treated, problem, pair_optimally(problem, ratio), asked, measured, None)
+    if asked.method == "optimal":
+        return _from_pairs(data, treated, problem, pair_optimally(problem, asked.ratio), asked, measured, None)
     triples, outside = _nearest(data, problem, asked)
     return _from_pairs(data, treated, problem, triples, asked, measured, outside)
 

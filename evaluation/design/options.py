@@ -37,7 +37,49 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class Options:
-    """Options of :func:`evaluation.design.matching.match`, with its defaults."""
+    """Options of :func:`evaluation.design.matching.match`, with its defaults.
+
+    Attributes
+    ----------
+    method, exact
+        See there.
+    distance : {"logit", "propensity", "mahalanobis", "robust_mahalanobis", "scaled_euclidean"}
+        Linear predictor, probability, or a distance over covariates (:func:`evaluation.design.distance.distance_columns`). The order
+        "largest" is the same on the first two; a caliper is not.
+    distance_on : sequence of str
+        Columns of a distance over covariates, where they are not all of ``on``.
+    caliper : float or dict, optional
+        Largest distance in a pair, in standard deviations of the score over all rows (as MatchIt); or a dict of calipers by column,
+        the score by its name: ``{"logit": 0.2, "prior_absence": 0.5}``. With ``distance="mahalanobis"`` and a caliper on "logit" or
+        "propensity", units match on the Mahalanobis distance within the score's caliper.
+    caliper_unit : {"sd", "absolute"}
+        Whether calipers count standard deviations or are in units of their columns.
+    ratio : int
+        Comparison units for each treated unit; fewer are taken where no more can be had.
+    replace : bool
+        Whether a comparison unit may serve several treated units.
+    reuse_cap : int, optional
+        With ``replace``: how many sets a comparison unit may be in.
+    order : {"largest", "smallest", "data", "closest"}, optional
+        Which treated unit chooses first: by the score, by row, or the closest pair of all first. By default "largest", and "data" where
+        there is no score.
+    ties : {"random", "order"}
+        Between equally near units: a seeded draw that does not depend on the order of rows when labels can be sorted; or MatchIt's
+        rule, which follows the order of rows.
+    seed : int
+        Seed of the draw for ties.
+    prefer : sequence of str
+        Columns on which partners should be equal if there is one that is: units choose within these first; who found nobody then
+        chooses among all that are left, and is listed in ``outside_preferred``.
+    common_support : {"treated", "comparison", "both"}, optional
+        Drop units of that arm (or both) whose score is outside the range that both arms share.
+    estimand : {"ATT", "ATC", "ATE"}
+        Whose effect: the treated's, the comparison units', all units' (sets only).
+    subclasses : int
+        Classes of the score.
+    coarsen : dict, optional
+        Coarsening by column: :func:`evaluation.design.subclass.classes_of_covariates`.
+    """
 
     method: str = "nearest"
     exact: Sequence[str] = ()

@@ -11,7 +11,7 @@ import pandas as pd
 from evaluation.design.covariates import numeric_columns
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.group_time_score import dependent_column
-from evaluation.inference.columns import _numbers
+from evaluation.inference.columns import read_numbers
 
 STILL = 1e-12
 """Standard deviation, as a share of a covariate's size, below which the covariate counts as constant."""
@@ -91,11 +91,11 @@ def wide_values(data: pd.DataFrame, outcome: str, covariates: Sequence[str], wei
     _refuse_dependent(sum(matrix.T @ matrix for matrix in matrices), names)
     by_period, mass = None, np.ones(count)
     if weights is not None:
-        values = _numbers(data, weights, every)
+        values = read_numbers(data, weights, every)
         first = values[at[0]]
         moving = any(not np.array_equal(values[at[t]], first) for t in range(1, periods))
         by_period, mass = tuple(values[at[t]] for t in range(periods)) if moving else (first,) * periods, first
-    return Wide(_numbers(data, outcome, every)[at], tuple(matrices) if distinct > 1 else (matrices[0],) * periods, by_period, mass, tuple(names))
+    return Wide(read_numbers(data, outcome, every)[at], tuple(matrices) if distinct > 1 else (matrices[0],) * periods, by_period, mass, tuple(names))
 
 
 def long_values(data: pd.DataFrame, outcome: str, covariates: Sequence[str], weights: str | None, at: np.ndarray, cohort: np.ndarray) -> Long:
@@ -114,11 +114,11 @@ def row_values(data: pd.DataFrame, outcome: str, covariates: Sequence[str], weig
         columns.append(values[rows][None, :])
     matrix = np.column_stack([np.ones(len(rows)), *(column[0] for column in _standardised(columns, names))])
     _refuse_dependent(matrix.T @ matrix, names)
-    weight = np.ones(len(rows)) if weights is None else _numbers(data, weights, rows)
+    weight = np.ones(len(rows)) if weights is None else read_numbers(data, weights, rows)
     span = int(cohort.max()) + 2
     place = {(key // span, key % span - 1): ends for key, ends in runs(period * span + cohort + 1).items()}
     mass = np.bincount(unit, weight) / np.bincount(unit)
-    return Long(_numbers(data, outcome, rows), matrix, weight, unit, place, mass, tuple(names))
+    return Long(read_numbers(data, outcome, rows), matrix, weight, unit, place, mass, tuple(names))
 
 
 def _covariate_columns(data: pd.DataFrame, covariates: Sequence[str], every: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -126,7 +126,7 @@ def _covariate_columns(data: pd.DataFrame, covariates: Sequence[str], every: np.
     for name in covariates:
         kind = data[name].dtype
         if pd.api.types.is_numeric_dtype(kind):
-            yield name, _numbers(data, name, every)
+            yield name, read_numbers(data, name, every)
             continue
         frame = numeric_columns(data[[name]], [name], drop_first=True)
         for column in frame.columns:

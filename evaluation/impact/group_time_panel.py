@@ -11,7 +11,7 @@ import pandas as pd
 from evaluation.errors import DataError, UnidentifiedError
 from evaluation.impact.group_time_arrays import Long, Wide, long_values, row_values, runs, wide_values
 from evaluation.impact.group_time_periods import ALWAYS, NEVER, Timeline, read_timeline
-from evaluation.inference.columns import _check_present, _numbers, _refuse_rows
+from evaluation.inference.columns import NO_WEIGHT, check_present, read_numbers, refuse_rows
 
 @dataclass(frozen=True)
 class Request:
@@ -84,7 +84,7 @@ def read_sample(data: pd.DataFrame, ask: Request) -> Sample:
         codes, names = np.arange(len(source)), source.index
     else:
         codes, names = pd.factorize(source[ask.unit], use_na_sentinel=True)
-        _refuse_rows(source, ask.unit, np.flatnonzero(codes < 0), "missing", "give every row its unit.")
+        refuse_rows(source, ask.unit, np.flatnonzero(codes < 0), "missing", "give every row its unit.")
     own = np.empty(len(names), dtype=np.int64)
     own[codes[::-1]] = np.arange(len(source))[::-1]  # the first row of each unit
     starts = line.start[own]
@@ -103,7 +103,7 @@ def _check_columns(data: pd.DataFrame, ask: Request) -> None:
         raise DataError(f"the data are a {type(data).__name__}, not a table", mend="pass a pandas DataFrame.")
     named = [ask.outcome, ask.time, ask.start, *ask.covariates, *(name for name in (ask.unit, ask.cluster, ask.weights) if name is not None)]
     for name in named:
-        _check_present(data, name)
+        check_present(data, name)
     repeated = sorted({str(name) for name in ask.covariates if ask.covariates.count(name) > 1})
     if repeated:
         raise DataError("the covariate is named more than once", where=", ".join(repeated), mend="name each once.")
@@ -118,8 +118,10 @@ def _rows_with_weight(data: pd.DataFrame, weights: str | None) -> tuple[np.ndarr
     rows = np.arange(len(data))
     if weights is None:
         return rows, []
-    weight = _numbers(data, weights, rows)
-    _refuse_rows(data, weights, rows[weight < 0], "negative", "weights are zero or more; correct them.")
+    weight = read_numbers(data, weights, rows)
+    refuse_rows(data, weights, rows[weight < 0], "negative", "weights are zero or more; correct them.")
+    refuse_rows(data, weights, rows[(weight > 0) & (weight < NO_WEIGHT * weight.max())], "nothing beside the largest weight",
+                "give such rows a weight of zero.")  # fmt: skip
     kept = np.flatnonzero(weight > 0)
     if not len(kept):
         raise DataError("every weight is zero, so no row is left", where=f"column {weights!r}", mend="look at the step that made the weights.")
@@ -143,7 +145,7 @@ def _read_clusters(data: pd.DataFrame, ask: Request, names: Sequence, codes: np.
     if ask.cluster is None:
         return None
     which, labels = pd.factorize(data[ask.cluster], use_na_sentinel=True)
-    _refuse_rows(data, ask.cluster, np.flatnonzero(which < 0), "missing", "give every row a cluster, or leave the rows out and count them.")
+    refuse_rows(data, ask.cluster, np.flatnonzero(which < 0), "missing", "give every row a cluster, or leave the rows out and count them.")
     if ask.unit is not None:
         _refuse_changing(data, ask.unit, ask.cluster, names, codes, which != which[own][codes],
                          "freeze it: give a unit the cluster it has in the first period, or at entry, in all its rows.")  # fmt: skip

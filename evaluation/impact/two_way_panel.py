@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.errors import DataError
-from evaluation.inference.columns import _check_present, _numbers, _refuse_rows
+from evaluation.inference.columns import NO_WEIGHT, check_present, read_numbers, refuse_rows
 
 # Longest step between dates over the shortest, from which on a period must be missing.
 UNEVEN = 1.5
@@ -109,7 +109,7 @@ def read_panel(
     if not isinstance(data, pd.DataFrame):
         raise DataError(f"the data are a {type(data).__name__}, not a table", mend="pass a pandas DataFrame.")
     for name in (outcome, unit, time, *covariates, *(name for name in (weights, cluster) if name is not None)):
-        _check_present(data, name)
+        check_present(data, name)
     if not len(data):
         raise DataError("there are no rows to fit", mend="look at the step that selected the rows.")
     rows, weight = _weighted_rows(data, weights)
@@ -127,9 +127,9 @@ def read_panel(
         clusters = codes[first[:-1]]
         _refuse_changing(data, cluster, unit, rows, codes != clusters[units],
                          "freeze it, for example at the school of the first period.")  # fmt: skip
-    columns = [_numbers(data, name, rows) for name in covariates]
+    columns = [read_numbers(data, name, rows) for name in covariates]
     return Panel(
-        units=units, times=times, outcome=_numbers(data, outcome, rows), weights=_mean_one(weight[rows]),
+        units=units, times=times, outcome=read_numbers(data, outcome, rows), weights=_mean_one(weight[rows]),
         covariates=np.column_stack(columns) if columns else np.empty((len(rows), 0)), rows=rows, first=first, periods=periods,
         clusters=clusters, cluster_labels=labels, zero_weight_rows=len(data) - len(rows),
     )  # fmt: skip
@@ -158,7 +158,7 @@ def read_starts(panel: Panel, data: pd.DataFrame, *, unit: str, time: str, start
         The column changes within a unit, is of another kind than the periods, or is neither a period nor before or after all of them; 0 is
         a period; periods have gaps.
     """
-    _check_present(data, start)
+    check_present(data, start)
     own = panel.rows[panel.first[:-1]]
     column = data[start]
     values = column.iloc[panel.rows]
@@ -208,9 +208,9 @@ def read_treated(panel: Panel, data: pd.DataFrame, treated: str) -> np.ndarray:
     DataError
         Another value than 0 and 1.
     """
-    _check_present(data, treated)
-    values = _numbers(data, treated, panel.rows)
-    _refuse_rows(data, treated, np.sort(panel.rows[(values != 0) & (values != 1)]), "neither 0 nor 1",
+    check_present(data, treated)
+    values = read_numbers(data, treated, panel.rows)
+    refuse_rows(data, treated, np.sort(panel.rows[(values != 0) & (values != 1)]), "neither 0 nor 1",
                  "mark each row treated (1) or not (0); name a dose under `covariates`.")  # fmt: skip
     return values.astype(np.int64)
 
@@ -219,8 +219,10 @@ def _weighted_rows(data: pd.DataFrame, weights: str | None) -> tuple[np.ndarray,
     rows = np.arange(len(data))
     if weights is None:
         return rows, np.ones(len(data))
-    weight = _numbers(data, weights, rows)
-    _refuse_rows(data, weights, rows[weight < 0], "negative", "weights are zero or more; correct them.")
+    weight = read_numbers(data, weights, rows)
+    refuse_rows(data, weights, rows[weight < 0], "negative", "weights are zero or more; correct them.")
+    refuse_rows(data, weights, rows[(weight > 0) & (weight < NO_WEIGHT * weight.max())], "nothing beside the largest weight",
+                "give such rows a weight of zero.")  # fmt: skip
     rows = np.flatnonzero(weight > 0)
     if not len(rows):
         raise DataError("every weight is zero, so no row is left to fit", where=f"column {weights!r}",
@@ -234,7 +236,7 @@ def _mean_one(weights: np.ndarray) -> np.ndarray:
 
 def _codes(data: pd.DataFrame, name: str, rows: np.ndarray) -> tuple[np.ndarray, Sequence]:
     codes, labels = pd.factorize(data[name].iloc[rows] if len(rows) < len(data) or (rows[1:] < rows[:-1]).any() else data[name])
-    _refuse_rows(data, name, np.sort(rows[codes < 0]), "missing", "give every row a value, or leave the rows out and count them.")
+    refuse_rows(data, name, np.sort(rows[codes < 0]), "missing", "give every row a value, or leave the rows out and count them.")
     return codes, labels
 
 

@@ -49,7 +49,7 @@ def assignments(treated: np.ndarray, blocks: np.ndarray, draws: int, seed: int, 
     treated : ndarray of bool, shape (G,)
     blocks : ndarray of int, shape (G,)
     draws : int
-        All are listed if they number at most this.
+        All are listed if they number at most this beside the observed one.
     seed : int
     order : ndarray of int, shape (G,)
         The order in which clusters draw.
@@ -60,7 +60,7 @@ def assignments(treated: np.ndarray, blocks: np.ndarray, draws: int, seed: int, 
     counts = [math.comb(len(group), count) for group, count in zip(members, chosen, strict=True)]
     possible = math.prod(counts)
     rng = np.random.default_rng(seed)
-    enumerated = possible <= draws
+    enumerated = possible <= draws + 1
     if enumerated:
         given = _numbered(np.arange(possible), members, chosen, counts, len(treated))
     elif possible <= FEW_TIMES * draws:

@@ -7,7 +7,7 @@ differences with multiple time periods. Journal of Econometrics 225(2), 200-230 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -16,6 +16,7 @@ import pandas as pd
 from scipy.special import ndtri, stdtrit
 
 from evaluation.errors import DataError, UnidentifiedError
+from evaluation.inference.arguments import check_level, check_seed, is_number, named_numbers, table_of_numbers
 
 CONF_LEVEL = 0.95
 # A variance below this share of the largest is a normalisation, such as a reference period, not an estimate.
@@ -74,7 +75,7 @@ class SimultaneousBand:
 
 
 def simultaneous_band(
-    estimates: pd.Series | Sequence[float],
+    estimates: pd.Series | Mapping | Sequence[float],
     vcov: pd.DataFrame | np.ndarray | None = None,
     *,
     influence: pd.DataFrame | np.ndarray | None = None,
@@ -94,29 +95,33 @@ def simultaneous_band(
 
     Parameters
     ----------
-    estimates : Series or sequence of float, length k
-        A Series' index names the estimates.
+    estimates : Series, mapping or sequence of float, length k
+        A Series' index or a mapping's keys name the estimates.
     vcov : DataFrame or ndarray, shape (k, k), optional
     influence : DataFrame or ndarray, shape (n, k), optional
         Influence functions whose mean over the n rows is an estimate's error, as R's did has them.
     clusters : sequence of length n, optional
         The cluster of each row of `influence`; without it rows are independent.
     df : float, optional
-        Degrees of freedom of the standard errors, for few clusters: errors are then drawn from a multivariate t.
+        Degrees of freedom of the standard errors, for few clusters: errors are then drawn from a multivariate t. Infinity
+        is the normal distribution, as None is.
     conf_level, draws, seed
 
     Raises
     ------
     DataError
-        Shapes or labels that do not fit, missing values, a covariance not symmetric or not positive semi-definite.
+        Arguments that are no numbers, shapes or labels that do not fit, missing values, a covariance not symmetric or not positive semi-definite.
     UnidentifiedError
         No estimate has a variance; fewer than two clusters.
     """
-    names, values = _estimates(estimates)
-    _check_request(vcov, influence, clusters, df, conf_level, draws)
+    names, values = named_numbers(estimates, "an estimate", "estimate", "leave it out, and say so.")
+    _check_request(vcov, influence, clusters, draws, conf_level)
+    check_seed(seed)
+    df = _degrees_of_freedom(df)
     if vcov is not None:
         matrix, count = _covariance(vcov, names, estimates), None
     else:
+        _check_labels(estimates, names, influence, "influence")
         sums = _summed(influence, clusters, len(values))
         matrix, count = sums.T @ sums, len(sums)
     variance = np.diag(matrix)
@@ -166,9 +171,9 @@ def critical_of_draws(deviations: np.ndarray, std_error: np.ndarray, *, conf_lev
     DataError
         Shapes that do not fit, missing values, a standard error that is not positive, or too few draws for the level.
     """
-    std_error = np.asarray(std_error, dtype=float)
-    drawn = _numbers(deviations, (None, len(std_error)), "drawn errors")
-    _check_request(drawn, None, None, None, conf_level, len(drawn))
+    _, std_error = named_numbers(std_error, "a standard error", "std_error", "leave estimates without variance out.")
+    drawn = _numbers(deviations, len(std_error), "table of drawn errors")
+    _check_request(drawn, None, None, len(drawn), conf_level)
     if not (std_error > 0).all():
         raise DataError("a standard error is not positive", where="std_error", mend="leave estimates without variance out.")
     return _quantile((np.abs(drawn) / std_error).max(axis=1), conf_level, float(ndtri((1 + conf_level) / 2)))
@@ -177,48 +182,51 @@ def critical_of_draws(deviations: np.ndarray, std_error: np.ndarray, *, conf_lev
 def _quantile(largest: np.ndarray, conf_level: float, pointwise: float) -> float:
     """The order statistic that covers at the level; never below the pointwise critical value."""
     place = int(np.ceil(conf_level * (len(largest) + 1))) - 1
-    return max(pointwise, float(np.partition(largest, place)[place]))
+    critical = max(float(np.partition(largest, place)[place]), pointwise)  # NaN, which sorts last, stays
+    if not np.isfinite(critical):
+        raise DataError("the draws have no finite quantile", where="df", mend="so few degrees of freedom give no band; show pointwise intervals.")
+    return critical
 
 
-def _estimates(estimates: pd.Series | Sequence[float]) -> tuple[list, np.ndarray]:
-    series = estimates if isinstance(estimates, pd.Series) else pd.Series(list(estimates), dtype=float)
-    values = series.to_numpy(dtype=float, na_value=np.nan)
-    if not len(values):
-        raise DataError("there are no estimates", where="estimates", mend="pass at least one.")
-    if not np.isfinite(values).all():
-        raise DataError("an estimate is missing or infinite", where=f"estimate {series.index[~np.isfinite(values)][0]}",
-                        mend="leave it out, and say so.")  # fmt: skip
-    return list(series.index), values
-
-
-def _check_request(vcov, influence, clusters, df: float | None, conf_level: float, draws: int) -> None:
+def _check_request(vcov, influence, clusters, draws: int, conf_level: float) -> None:
     if (vcov is None) == (influence is None):
         raise DataError("the band needs a covariance or influence functions, one of the two", mend="pass vcov= or influence=.")
     if clusters is not None and influence is None:
         raise DataError("clusters belong to influence functions", where="clusters", mend="pass influence=, or a clustered covariance.")
-    if not 0 < conf_level < 1:
-        raise DataError(f"{conf_level!r} is no confidence level", mend="use a share between 0 and 1, as a rule 0.95.")
-    if df is not None and not df > 0:
-        raise DataError(f"{df!r} degrees of freedom", where="df", mend="use a positive number, or None for the normal distribution.")
+    check_level(conf_level)
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws * (1 - conf_level) < 1:
         raise DataError(f"{draws!r} draws cannot give a {conf_level:.0%} quantile", where="draws", mend="ask for some thousands.")
 
 
-def _numbers(values, shape: tuple[int | None, int], what: str) -> np.ndarray:
-    matrix = np.asarray(values, dtype=float)
-    if matrix.ndim != 2 or matrix.shape[1] != shape[1] or shape[0] not in (None, matrix.shape[0]):
-        raise DataError(f"the {what} has shape {matrix.shape}", where=what, mend=f"it needs {shape[1]} columns"
-                        + ("." if shape[0] is None else f" and {shape[0]} rows."))  # fmt: skip
+def _degrees_of_freedom(df: float | None) -> float | None:
+    """None for the normal distribution, which infinitely many are."""
+    if df is None:
+        return None
+    if not is_number(df) or not df > 0:
+        raise DataError(f"{df!r} degrees of freedom", where="df", mend="use a positive number, or None for the normal distribution.")
+    return None if df == np.inf else float(df)
+
+
+def _numbers(values, width: int, what: str, height: int | None = None) -> np.ndarray:
+    matrix = table_of_numbers(values, width, what, height=height)
     if not np.isfinite(matrix).all():
         raise DataError(f"the {what} holds missing or infinite values", where=what, mend="look at the fit that gave it.")
     return matrix
 
 
-def _covariance(vcov: pd.DataFrame | np.ndarray, names: list, estimates: pd.Series | Sequence[float]) -> np.ndarray:
-    if isinstance(vcov, pd.DataFrame) and isinstance(estimates, pd.Series) and not (list(vcov.index) == list(vcov.columns) == names):
-        raise DataError("the covariance has other labels than the estimates, or another order", where="vcov",
+def _check_labels(estimates, names: list, table, where: str) -> None:
+    """Refuse a table whose labels are other than the estimates', where both have some."""
+    if not isinstance(table, pd.DataFrame) or not isinstance(estimates, (pd.Series, Mapping)):
+        return
+    if list(table.columns) != names or (where == "vcov" and list(table.index) != names):
+        what = "covariance has" if where == "vcov" else "influence functions have"
+        raise DataError(f"the {what} other labels than the estimates, or another order", where=where,
                         mend="take both from one fit, or reindex one by the other.")  # fmt: skip
-    matrix = _numbers(vcov, (len(names), len(names)), "covariance")
+
+
+def _covariance(vcov: pd.DataFrame | np.ndarray, names: list, estimates: pd.Series | Mapping | Sequence[float]) -> np.ndarray:
+    _check_labels(estimates, names, vcov, "vcov")
+    matrix = _numbers(vcov, len(names), "covariance", len(names))
     scale = np.abs(np.diag(matrix)).max()
     if np.abs(matrix - matrix.T).max() > ROUNDING * scale:
         raise DataError("the covariance is not symmetric", where="vcov", mend="look at the fit that gave it.")
@@ -242,11 +250,13 @@ def _root(matrix: np.ndarray, moving: np.ndarray, std_error: np.ndarray, names: 
 
 def _summed(influence: pd.DataFrame | np.ndarray, clusters: Sequence | None, width: int) -> np.ndarray:
     """Each cluster's share of the estimates' errors, shape (G, k)."""
-    rows = _numbers(influence, (None, width), "influence functions")
+    rows = _numbers(influence, width, "table of influence functions")
     if clusters is not None:
-        if len(clusters) != len(rows):
-            raise DataError(f"{len(clusters):,} clusters for {len(rows):,} rows", where="clusters", mend="give every row its cluster.")
-        codes, _ = pd.factorize(np.asarray(clusters, dtype=object), use_na_sentinel=True)
+        given = np.asarray(clusters, dtype=object)
+        if given.shape != (len(rows),):
+            count = f"{len(given):,} clusters" if given.ndim == 1 else f"one {type(clusters).__name__} stands"
+            raise DataError(f"{count} for {len(rows):,} rows", where="clusters", mend="give every row its cluster.")
+        codes, _ = pd.factorize(given, use_na_sentinel=True)
         if (codes < 0).any():
             raise DataError("a row has no cluster", where=f"row {int(np.flatnonzero(codes < 0)[0]) + 1}", mend="give every row its cluster.")
         sums = np.array([np.bincount(codes, column) for column in rows.T]).T
@@ -265,5 +275,6 @@ def _largest(root: np.ndarray, gaussian: bool, df: float | None, draws: int, rng
         shape = (min(step, draws - start), len(root))
         weights = rng.standard_normal(shape) if gaussian else np.where(rng.random(shape) < MAMMEN[2], *MAMMEN[:2])
         sizes = np.abs(weights @ root).max(axis=1)
-        largest.append(sizes if df is None else sizes * np.sqrt(df / rng.chisquare(df, len(sizes))))
+        with np.errstate(divide="ignore", over="ignore"):  # few degrees of freedom draw a standard error of zero
+            largest.append(sizes if df is None else sizes * np.sqrt(df / rng.chisquare(df, len(sizes))))
     return np.concatenate(largest)

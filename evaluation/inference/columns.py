@@ -139,7 +139,7 @@ def read_columns(
         raise DataError(f"the data are a {type(data).__name__}, not a table", mend="pass a pandas DataFrame.")
     for name in (outcome, *terms, *absorb, *clusters, weights):
         if name is not None:
-            _check_present(data, name)
+            check_present(data, name)
     if None in (*terms, *absorb, *clusters):
         raise DataError("None stands among the names of columns", mend="name a column, as a rule the school for cluster=.")
     if not len(data):
@@ -147,10 +147,10 @@ def read_columns(
     rows = np.arange(len(data))
     weight = np.ones(len(data))
     if weights is not None:
-        weight = _numbers(data, weights, rows)
-        _refuse_rows(data, weights, rows[weight < 0], "negative", "weights are zero or more; correct them.")
+        weight = read_numbers(data, weights, rows)
+        refuse_rows(data, weights, rows[weight < 0], "negative", "weights are zero or more; correct them.")
         weight = weight / (weight.max() or 1.0)
-        _refuse_rows(data, weights, rows[(weight > 0) & (weight < NO_WEIGHT)], "nothing beside the largest weight",
+        refuse_rows(data, weights, rows[(weight > 0) & (weight < NO_WEIGHT)], "nothing beside the largest weight",
                      "give such rows a weight of zero.")  # fmt: skip
         rows = np.flatnonzero(weight > 0)
         if not len(rows):
@@ -166,8 +166,8 @@ def read_columns(
     effects = [_codes(data, name, rows) for name in absorb]
     effects.sort(key=lambda pair: -len(pair[1]))
     return Columns(
-        outcome=None if outcome is None else _numbers(data, outcome, rows),
-        terms=np.column_stack([_numbers(data, name, rows) for name in terms]) if terms else np.empty((len(rows), 0)),
+        outcome=None if outcome is None else read_numbers(data, outcome, rows),
+        terms=np.column_stack([read_numbers(data, name, rows) for name in terms]) if terms else np.empty((len(rows), 0)),
         weights=weight[rows] / weight[rows].mean(),
         clusters=codes[order],
         cluster_labels=labels,
@@ -185,7 +185,8 @@ def _refuse_no_name(name: object) -> None:
                         mend="give the name; put values of your own into a column of the table first.")  # fmt: skip
 
 
-def _check_present(data: pd.DataFrame, name: str) -> None:
+def check_present(data: pd.DataFrame, name: str) -> None:
+    """Refuse a column that the table lacks, with the nearest name, or has more than once."""
     _refuse_no_name(name)
     count = int((data.columns == name).sum())
     if count == 1:
@@ -197,14 +198,14 @@ def _check_present(data: pd.DataFrame, name: str) -> None:
     raise DataError("the table has no such column", where=f"column {name!r}", mend=hint)
 
 
-def _numbers(data: pd.DataFrame, name: str, rows: np.ndarray) -> np.ndarray:
+def read_numbers(data: pd.DataFrame, name: str, rows: np.ndarray) -> np.ndarray:
     """Values of a numeric or boolean column at the given positions, all finite."""
     column = data[name]
     if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_complex_dtype(column.dtype):
         raise DataError(f"the column is {column.dtype}, not numeric", where=f"column {name!r}",
                         mend="turn it into numbers or 0/1 columns, or name a category under absorb.")  # fmt: skip
     values = column.to_numpy(dtype=float, na_value=np.nan)[rows]
-    _refuse_rows(data, name, np.sort(rows[~np.isfinite(values)]), "missing or infinite",
+    refuse_rows(data, name, np.sort(rows[~np.isfinite(values)]), "missing or infinite",
                  "fill them by a rule of the protocol, or leave the rows out and count them.")  # fmt: skip
     size = np.abs(values).max(initial=0)
     if size and not 1 / LARGEST <= size <= LARGEST:
@@ -220,11 +221,12 @@ def _codes(data: pd.DataFrame, name: str, rows: np.ndarray) -> tuple[np.ndarray,
     except TypeError as error:
         raise DataError("the column holds values that are no labels, such as lists", where=f"column {name!r}",
                         mend="give every row a number or a text.") from error  # fmt: skip
-    _refuse_rows(data, name, np.sort(rows[codes < 0]), "missing", "give every row a group, or leave the rows out and count them.")
+    refuse_rows(data, name, np.sort(rows[codes < 0]), "missing", "give every row a group, or leave the rows out and count them.")
     return codes, labels
 
 
-def _refuse_rows(data: pd.DataFrame, name: str, bad: np.ndarray, what: str, mend: str) -> None:
+def refuse_rows(data: pd.DataFrame, name: str, bad: np.ndarray, what: str, mend: str) -> None:
+    """Refuse the values of a column at the positions ``bad``, if any, naming the first; ``what`` says what they are."""
     if not len(bad):
         return
     first = int(bad[0])

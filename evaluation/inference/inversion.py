@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.errors import DataError
+from evaluation.inference.arguments import check_draws, check_level, check_null, check_seed
 
 # Statistics this close, relative to the observed one, are ties. Rounding leaves about 1e-12; the sample itself, which is
 # among the draws when all are enumerated, must tie with itself.
@@ -94,8 +94,9 @@ class Resampled:
     def _squares(self, distance: np.ndarray | float) -> np.ndarray:
         return np.maximum(self.square0 + distance * (2 * self.square1 + distance * self.square2), 0.0)
 
-    def _no_spread(self, distance: np.ndarray | float) -> np.ndarray | float:
-        return NO_SPREAD * (self.square0.max() + distance * distance * self.square2.max())
+    def _no_spread(self, distance: np.ndarray | float) -> np.ndarray:
+        moving = np.where(self.square2 > 0, NO_SPREAD * self.square2.max(), 0.0)
+        return NO_SPREAD * self.square0.max() + distance * distance * moving
 
     def _at_least(self, distances: np.ndarray, slack: float) -> np.ndarray:
         """For each distance the number of entries whose size is at least (1 + slack) times that of the observed."""
@@ -113,6 +114,21 @@ class Resampled:
         itself = self.itself if self.ties else 0
         rejected = (1 - level) * (self.draws + itself) * (1 + TIE)
         return itself + self.copies * self._at_least(distances, -TIE if self.ties else TIE) > rejected
+
+
+def without_rounding(numbers: np.ndarray) -> np.ndarray:
+    """The five numbers of each draw with the squares' slopes zero where they are nothing but rounding.
+
+    The sample itself and its mirror image have none: multiplied by a distant null, what rounding leaves of them would make
+    them larger, or smaller, than the observed statistic that they are.
+
+    Parameters
+    ----------
+    numbers : ndarray, shape (5, R)
+        numerator0, numerator1, square0, square1, square2.
+    """
+    moving = numbers[4] > NO_SPREAD * numbers[4].max()
+    return np.concatenate([numbers[:3], np.where(moving, numbers[3:], 0.0)])
 
 
 @dataclass(frozen=True)
@@ -174,16 +190,14 @@ def sentences(inverted: Inverted, level: float) -> tuple[str, ...]:
     return tuple(said)
 
 
-def check_request(null: float, draws: int, conf_level: float) -> None:
-    """Refuse a null, a number of draws or a level that is no such thing.
+def check_request(null: float, draws: int, seed: int, conf_level: float) -> None:
+    """Refuse a null, a number of draws, a seed or a level that is no such thing.
 
     Raises
     ------
     DataError
     """
-    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
-        raise DataError(f"{draws!r} is no number of draws", mend="ask for a whole number, as a rule 9999.")
-    if not np.isfinite(null):
-        raise DataError("the null is missing or infinite", where="null", mend="name the value that is tested.")
-    if not 0 < conf_level < 1:
-        raise DataError(f"{conf_level!r} is no confidence level", mend="use a share between 0 and 1, as a rule 0.95.")
+    check_draws(draws)
+    check_seed(seed)
+    check_null(null)
+    check_level(conf_level)

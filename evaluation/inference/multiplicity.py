@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.errors import DataError
+from evaluation.inference.arguments import named_numbers, table_of_numbers
 
 METHODS = ("holm", "romano_wolf")
 # Statistics this close, relative to the observed one, are ties, so at least as extreme.
@@ -80,7 +81,7 @@ def adjust_p_values(
     Raises
     ------
     DataError
-        A p-value or statistic is missing or out of range; shapes that do not fit; arguments of the other method.
+        A p-value or statistic is missing, no number or out of range; a name given twice; shapes that do not fit; arguments of the other method.
     """
     if method not in METHODS:
         raise DataError(f"method {method!r} is not known", mend=f"use one of {', '.join(METHODS)}.")
@@ -92,43 +93,28 @@ def adjust_p_values(
         if (given[name] is None) == (name in wanted):
             raise DataError(f"{method} takes {' and '.join(wanted)}", where=name, mend="pass those, and nothing of the other method.")
     if method == "holm":
-        names, values = _read(p_values, "p-value")
+        names, values = _read(p_values, "a p-value")
         if ((values < 0) | (values > 1)).any():
             raise DataError("a p-value is below 0 or above 1", where=f"hypothesis {names[int(((values < 0) | (values > 1)).argmax())]}",
                             mend="pass p-values, not statistics.")  # fmt: skip
         return AdjustedPValues(pd.DataFrame({"term": names, "p_value": values, "p_adjusted": _holm(values)}), method, None)
-    names, values = _read(statistics, "statistic")
+    names, values = _read(statistics, "a statistic")
     draws = _resampled(resampled, names, statistics)
     plain, adjusted = _romano_wolf(np.abs(values), np.abs(draws))
     frame = pd.DataFrame({"term": names, "statistic": values, "p_value": plain, "p_adjusted": adjusted})
     return AdjustedPValues(frame, method, len(draws))
 
 
-def _read(values: Values, what: str) -> tuple[list, np.ndarray]:
-    series = values if isinstance(values, pd.Series) else pd.Series(dict(values) if isinstance(values, Mapping) else list(values))
-    if not len(series):
-        raise DataError(f"there is no {what}", mend="pass at least one.")
-    try:
-        numbers = series.to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"a {what} is not a number", mend="pass numbers only.") from error
-    if not np.isfinite(numbers).all():
-        raise DataError(f"a {what} is missing or infinite", where=f"hypothesis {series.index[~np.isfinite(numbers)][0]}",
-                        mend="a hypothesis that was not tested leaves the family only by a rule of the protocol, and is named.")  # fmt: skip
-    repeated = series.index[series.index.duplicated()]
-    if len(repeated):
-        raise DataError("a hypothesis is named twice", where=f"hypothesis {repeated[0]}", mend="name each once.")
-    return list(series.index), numbers
+def _read(values: Values, noun: str) -> tuple[list, np.ndarray]:
+    return named_numbers(values, noun, "hypothesis",
+                         "a hypothesis that was not tested leaves the family only by a rule of the protocol, and is named.")  # fmt: skip
 
 
 def _resampled(resampled: pd.DataFrame | np.ndarray, names: list, statistics: Values) -> np.ndarray:
     if isinstance(resampled, pd.DataFrame) and isinstance(statistics, (pd.Series, Mapping)) and list(resampled.columns) != names:
         raise DataError("the resampled statistics have other columns than the statistics, or another order", where="resampled",
                         mend="reorder the columns.")  # fmt: skip
-    draws = np.asarray(resampled, dtype=float)
-    if draws.ndim != 2 or draws.shape[1] != len(names) or not len(draws):
-        raise DataError(f"the resampled statistics have shape {draws.shape}", where="resampled",
-                        mend=f"one row a draw, {len(names)} columns.")  # fmt: skip
+    draws = table_of_numbers(resampled, len(names), "table of resampled statistics")
     if np.isnan(draws).any():
         raise DataError("a resampled statistic is missing", where=f"draw {int(np.isnan(draws).any(axis=1).argmax()) + 1}",
                         mend="leave the whole draw out for every hypothesis, and count such draws.")  # fmt: skip

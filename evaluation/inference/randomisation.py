@@ -5,7 +5,7 @@ in-differences with few treated clusters. Journal of Econometrics 218(2), 435-45
 coefficient). Phipson, B. & Smyth, G. (2010). Permutation p-values should never be zero. Statistical Applications in
 Genetics and Molecular Biology 9(1), 39.
 
-Conventions: all assignments are used if there are at most `draws`; otherwise that many are sampled, none of them twice and the
+Conventions: all assignments are used if there are at most `draws` beside the observed one; otherwise that many are sampled, none of them twice and the
 observed one not among them, and p = (1 + at least as extreme) / (1 + draws). Ties count as extreme, as does an assignment under
 which the statistic does not exist. The t statistic is CR1's; any scalar factor cancels. The interval holds the constant shifts
 that this very test does not reject.
@@ -23,9 +23,9 @@ import pandas as pd
 
 from evaluation.errors import DataError, UnidentifiedError
 from evaluation.inference.assignments import Assignments, assignments
-from evaluation.inference.columns import Columns, read_columns
+from evaluation.inference.columns import Columns, named, read_columns, refuse_repeated
 from evaluation.inference.design_matrix import MOST_CELLS, Solution, solve
-from evaluation.inference.inversion import Resampled, check_request, invert, sentences
+from evaluation.inference.inversion import Resampled, check_request, invert, sentences, without_rounding
 
 STATISTICS = ("t", "difference")
 CONF_LEVEL = 0.95
@@ -117,7 +117,7 @@ def randomisation_test(
     *,
     cluster: str,
     block: str | None = None,
-    covariates: Sequence[str] = (),
+    covariates: str | Sequence[str] | None = (),
     weights: str | None = None,
     statistic: str = "t",
     null: float = 0.0,
@@ -143,27 +143,27 @@ def randomisation_test(
     cluster, block : str
         Columns of the groups that were treated as wholes, as a rule schools, and of those within which treatment is dealt, as
         a rule areas (optional); each cluster lies in one block.
-    covariates : sequence of str
+    covariates : str or sequence of str, optional
         Numeric columns, not affected by the treatment.
     weights : str, optional
         Column of weights, zero or more. They stay with their rows when treatment is dealt again: exactness needs weights that
         do not depend on who was treated. Those of matching, scaled to the number treated, do; pass them before scaling.
     statistic : {"t", "difference"}
     null : float
-        The shift that is tested.
+        The shift that is tested; at most 1e30 in size, as columns are.
     draws, seed : int
     conf_level : float
 
     Raises
     ------
     DataError
-        A column is absent or unfit; a treatment other than 0 and 1 or varying within a cluster; a cluster in several blocks.
+        A column, null, seed, level or number of draws is absent or unfit; a treatment other than 0 and 1 or varying within a cluster; a cluster in several blocks.
     UnidentifiedError
         A block without an untreated cluster; no treated cluster; a treatment that blocks and covariates fix.
     """
-    covariates = (covariates,) if isinstance(covariates, str) else tuple(covariates)
+    covariates = named("covariates", covariates)
     _check_request(treatment, covariates, statistic)
-    check_request(null, draws, conf_level)
+    check_request(null, draws, seed, conf_level)
     terms = (treatment, *covariates)
     columns = read_columns(data, outcome, terms, weights, () if block is None else (block,), (cluster,))
     treated, blocks = _by_cluster(columns, treatment, cluster, block)
@@ -179,6 +179,7 @@ def _check_request(treatment: str, covariates: tuple[str, ...], statistic: str) 
         raise DataError(f"statistic {statistic!r} is not known", mend=f"use one of {', '.join(STATISTICS)}.")
     if treatment in covariates:
         raise DataError("the treatment is also a covariate", where=f"column {treatment!r}", mend="leave it out of the covariates.")
+    refuse_repeated("covariate", covariates)
 
 
 def _findings(resampled: Resampled, dealt: Assignments, treated: np.ndarray, blocks: np.ndarray, asked: dict[str, Any]) -> dict[str, Any]:
@@ -254,7 +255,8 @@ def _order(columns: Columns) -> np.ndarray:
 def _warnings(dealt: Assignments, treated: np.ndarray, blocks: np.ndarray, level: float) -> tuple[str, ...]:
     said = []
     if dealt.floor > 1 - level:
-        said.append(f"With {dealt.possible:,} assignments no effect, however large, can have a p-value below {dealt.floor:.2g}.")
+        many = f"{dealt.possible:,} assignments" if dealt.enumerated else f"{len(dealt.given):,} draw{'s' if len(dealt.given) > 1 else ''}"
+        said.append(f"With {many} no effect, however large, can have a p-value below {dealt.floor:.2g}.")
     idle = int((np.bincount(blocks, treated) == 0).sum())
     if idle:
         said.append(f"{'1 block has' if idle == 1 else f'{idle} blocks have'} no treated cluster and bear on the covariates alone.")
@@ -297,7 +299,8 @@ def randomisation_statistics(columns: Columns, terms: Sequence[str], dealt: Assi
     """
     fitted = solve(columns, terms)
     sums = _cluster_sums(columns, fitted, terms)
-    numbers = np.concatenate([_five_numbers(sums, block.astype(float), statistic) for block in dealt.columns(_step(sums))], axis=1)
+    blocks = [_five_numbers(sums, block.astype(float), statistic) for block in dealt.columns(_step(sums))]
+    numbers = without_rounding(np.concatenate(blocks, axis=1))
     variance = 1.0
     if statistic == "t":
         rows = fitted.weights * (fitted.orthonormal @ fitted.combine[:, 0]) * fitted.residuals

@@ -27,7 +27,7 @@ from scipy.sparse import csr_array
 
 from evaluation.errors import DataError
 from evaluation.inference.design_matrix import Solution
-from evaluation.inference.inversion import Inverted, Resampled, check_request, invert, sentences
+from evaluation.inference.inversion import Inverted, Resampled, check_request, invert, sentences, without_rounding
 
 WEIGHTS = ("auto", "rademacher", "webb")
 CONF_LEVEL = 0.95
@@ -142,6 +142,7 @@ def wild_test(
         The clusters' labels. Clusters draw in an order set by their shares of information, labels breaking ties, so that
         the order of rows does not matter.
     null : float
+        At most 1e30 in size, as columns are.
     draws : int
     weights : {"auto", "rademacher", "webb"}
         "rademacher": signs, every vector of them once if 2^G <= draws. "webb": six points. "auto": Rademacher where it
@@ -152,11 +153,11 @@ def wild_test(
     Raises
     ------
     DataError
-        Weights, draws, null or level that are no such thing.
+        Weights, draws, seed, null or level that are no such thing.
     """
     if weights not in WEIGHTS:
         raise DataError(f"weights {weights!r} are not known", mend=f"use one of {', '.join(WEIGHTS)}.")
-    check_request(null, draws, conf_level)
+    check_request(null, draws, seed, conf_level)
     resampled, used = wild_statistics(solution, term_index, draws=draws, weights=weights, seed=seed, labels=labels)
     asked = {"term": str(name), "null": float(null), "conf_level": conf_level, "seed": seed}
     return WildTest(**asked, weights=used, **_findings(resampled, null, int(solution.clusters[-1]) + 1, conf_level))
@@ -211,7 +212,7 @@ def wild_statistics(
         vectors = np.empty_like(block)
         vectors[order] = block
         blocks.append(_five_numbers(sums, vectors))
-    numbers = np.concatenate(blocks, axis=1)
+    numbers = without_rounding(np.concatenate(blocks, axis=1))
     variance = float((sums.score0**2).sum())
     resampled = Resampled(float(solution.estimates[term_index]), variance, *numbers, copies=2 if enumerated else 1, itself=0 if enumerated else 1,
                           ties=False)  # fmt: skip

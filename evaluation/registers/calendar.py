@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HALF_TERMS_A_YEAR = 6
+HALF_TERMS_A_TERM = 2
 SESSIONS_A_DAY = 2
 TERMS = ("autumn", "spring", "summer")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .deliveries import check_deliveries
 from .entries import load_table
-from .extracts import find_file, open_source, workspace
+from .extracts import find_file, open_source, unread_files, workspace
 
 
 def check_files(folder: Path, root: Path, tables: Iterable[str], today: date | None = None) -> tuple[str, ...]:
@@ -27,14 +27,15 @@ def check_files(folder: Path, root: Path, tables: Iterable[str], today: date | N
     Returns
     -------
     tuple of str
-        What was read under another name and what no delivery lists, a sentence each.
+        Data files that are none of these tables, what was read under another name and what no delivery lists, a sentence each.
 
     Raises
     ------
     DataError
         As :func:`~evaluation.registers.extracts.open_source` and :func:`~evaluation.registers.deliveries.check_deliveries`.
     """
-    notes: list[str] = []
+    tables = tuple(tables)
+    notes = list(unread_files(folder, tables))
     with workspace(root) as con:
         sources = {name: open_source(con, folder, load_table(root, name)) for name in tables}
         for source in sources.values():

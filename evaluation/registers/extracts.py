@@ -22,7 +22,8 @@ from .wording import FORMS
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["UNREADABLE", "Source", "find_file", "literal", "open_path", "open_source", "quoted", "refuse_misspelt", "superseded_files", "workspace"]
+__all__ = ["UNREADABLE", "Source", "find_file", "literal", "open_path", "open_source", "quoted", "refuse_misspelt", "superseded_files", "unread_files",
+           "workspace"]
 
 SUFFIXES = (".parquet", ".csv")
 TEXT = "VARCHAR"
@@ -133,7 +134,8 @@ def find_file(folder: Path, name: str, optional: bool = False) -> Path | None:
     Raises
     ------
     DataError
-        The folder or the file is absent, empty, there twice, or a symbolic link.
+        The folder or the file is absent, empty, there twice, or a symbolic link, or the table is there under a name that
+        is not read (``marks.CSV``, ``marks.2024.csv``).
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -141,6 +143,7 @@ def find_file(folder: Path, name: str, optional: bool = False) -> Path | None:
     found = [path for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").is_file() or path.is_symlink()]
     if len(found) > 1:
         raise DataError(f"table `{name}` is there twice: {' and '.join(p.name for p in found)}", where=folder.name, mend="keep one of them")
+    _refuse_unread(folder, name, found)
     if not found:
         near = near_match(name, [p.stem for p in folder.iterdir() if p.is_file() and p.suffix in SUFFIXES])
         if optional:
@@ -153,6 +156,22 @@ def find_file(folder: Path, name: str, optional: bool = False) -> Path | None:
     if found[0].stat().st_size == 0:
         raise DataError("the file is empty", where=found[0].name, mend="export it again")
     return found[0]
+
+
+def _refuse_unread(folder: Path, name: str, found: list[Path]) -> None:
+    """A table under another ending, or in parts, would be left out in silence."""
+    unread = sorted(path.name for path in folder.iterdir() if path.name.partition(".")[0].casefold() == name and path not in found
+                    and (not found or path.suffix.casefold() in SUFFIXES))
+    if unread:
+        raise DataError(f"`{unread[0]:.60}` is not called {name}.parquet or {name}.csv", where=f"{folder.name}/{unread[0]:.60}",
+                        mend=f"export the whole table as one file of that name (lower case), or move `{unread[0]:.60}` out of the folder")
+
+
+def unread_files(folder: Path, tables: Iterable[str]) -> tuple[str, ...]:
+    """Data files of an extract folder that are none of these tables, a sentence each."""
+    known = set(tables)
+    names = sorted(path.name for path in Path(folder).iterdir() if path.suffix.casefold() in SUFFIXES and path.stem not in known)
+    return tuple(f"{name}: not read, the data dictionary has no extract table of that name" for name in names)
 
 
 def superseded_files(folder: Path, tables: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evaluation.errors import DataError
 
-from .calendar import SESSIONS_A_DAY
+from .calendar import HALF_TERMS_A_TERM, SESSIONS_A_DAY, TERMS
 from .codes import CODE_CHANGE
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def school_grid(calendar: pd.DataFrame) -> SchoolGrid:
     Raises
     ------
     DataError
-        There is no school day; half-terms overlap, are not numbered in order of date, or lie in two academic years; or two
-        calendars disagree on the academic year of a day.
+        There is no school day; half-terms overlap, are not numbered in order of date, or lie in two academic years; a term
+        has more than two half-terms or is out of order; or two calendars disagree on the academic year of a day.
     """
     import pandas as pd
 
@@ -106,8 +106,8 @@ def school_grid(calendar: pd.DataFrame) -> SchoolGrid:
 def _openings(open_days: pd.DataFrame) -> pd.DataFrame:
     """Half-terms by calendar, refused where they overlap or are out of order."""
     table = open_days.groupby(["calendar", "half_term"], as_index=False).agg(
-        academic_year=("academic_year", "first"), years=("academic_year", "nunique"), term=("term", "first"), first_day=("date", "min"),
-        last_day=("date", "max"), school_days=("date", "nunique"))
+        academic_year=("academic_year", "first"), years=("academic_year", "nunique"), term=("term", "first"), terms=("term", "nunique"),
+        first_day=("date", "min"), last_day=("date", "max"), school_days=("date", "nunique"))
     for name, rows in table.groupby("calendar"):
         said = "" if name == EVERY_AREA else f" of area {name}"
         for before, after in zip(rows.iloc[:-1].itertuples(), rows.iloc[1:].itertuples(), strict=True):
@@ -121,12 +121,26 @@ def _openings(open_days: pd.DataFrame) -> pd.DataFrame:
         if rows["years"].max() > 1:
             raise DataError(f"half-term {rows.loc[rows['years'].idxmax(), 'half_term']}{said} is out of order: it lies in two academic years",
                             where="calendar, column `academic_year`", mend="number half-terms in order of date, six an academic year")
+    _refuse_terms(table)
     disagree = table.groupby("half_term")["academic_year"].nunique()
     if (disagree > 1).any():
         raise DataError(f"half-term {disagree.idxmax()} lies in different academic years in different areas", where="calendar, column `half_term`",
                         mend="number the half-terms of every area from the same academic year")
     table["sessions_open"] = SESSIONS_A_DAY * table["school_days"]
-    return table.drop(columns="years")
+    return table.drop(columns=["years", "terms"])
+
+
+def _refuse_terms(table: pd.DataFrame) -> None:
+    """Terms follow each other through the year, two half-terms each: official figures leave out the second of the summer."""
+    order = table["term"].map({term: i for i, term in enumerate(TERMS)})
+    before = order.groupby([table["calendar"], table["academic_year"]]).shift()
+    number = table.groupby(["calendar", "academic_year", "term"]).cumcount() + 1
+    wrong = table.loc[(table["terms"] > 1) | (order < before) | (number > HALF_TERMS_A_TERM)]
+    if len(wrong):
+        first = wrong.iloc[0]
+        said = "lies in two terms" if first["terms"] > 1 else f"is said to lie in the {first['term']} term"
+        raise DataError(f"half-term {first['half_term']} of {first['academic_year']} {said}: a year has an autumn, a spring and a summer term of two half-terms each",
+                        where="calendar, column `term`", mend="correct the terms")
 
 
 def _segments(open_days: pd.DataFrame) -> pd.DataFrame:

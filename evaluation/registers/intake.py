@@ -14,7 +14,7 @@ from evaluation.protocol.trial import RegistersSection
 from .accept import REJECT_COLUMNS, Accepted, accept, accept_marks
 from .deliveries import check_deliveries, delivery_changes
 from .dictionary import load_table
-from .extracts import Source, find_file, open_source, refuse_misspelt, workspace
+from .extracts import Source, find_file, open_source, refuse_misspelt, unread_files, workspace
 from .grid import SchoolGrid, load_grid, school_grid
 from .lists import barrier_list, calendar_used, enrolments_used, meeting_list, referral_list, school_list
 from .linkage import linkage_table
@@ -81,6 +81,8 @@ def take_in(extracts: Path, root: Path, section: RegistersSection, progress: Cal
     tables = {name: load_table(root, name) for name in EXTRACT_TABLES if marked or name != "marks"}
     for name, table in tables.items():
         find_file(extracts, name, optional=table.optional)
+    for note in unread_files(extracts, tables):
+        say(note)
     with workspace(root) as con:
         sources = {name: open_source(con, extracts, table) for name, table in tables.items()}
         for source in sources.values():
@@ -132,7 +134,9 @@ def _accept_tables(con: duckdb.DuckDBPyConnection, sources: dict[str, Source], s
             grid = school_grid(accepted[name])
             load_grid(con, grid)
         if name == "pupils":
-            load_places(con, calendars_of_schools(accepted["schools"], grid))
+            calendars = calendars_of_schools(accepted["schools"], grid)
+            _refuse_years_without_days(accepted["pupils"], calendars, grid)
+            load_places(con, calendars)
     return results, accepted, grid
 
 
@@ -140,6 +144,17 @@ def calendars_of_schools(schools: pd.DataFrame, grid: SchoolGrid) -> pd.DataFram
     """The calendar of each school: ``school_id, area_code, calendar``."""
     known = {area: grid.calendar_of(area) for area in schools["area_code"].unique()}
     return schools[["school_id", "area_code"]].assign(calendar=schools["area_code"].map(known))
+
+
+def _refuse_years_without_days(pupils: pd.DataFrame, calendars: pd.DataFrame, grid: SchoolGrid) -> None:
+    """An authority's own calendar must have every year in which its schools have pupils."""
+    years = pupils[["school_id", "academic_year"]].drop_duplicates().merge(calendars, on="school_id")
+    known = grid.openings[["calendar", "academic_year"]].drop_duplicates()
+    lacking = years.merge(known, on=["calendar", "academic_year"], how="left", indicator=True).query("_merge == 'left_only'")
+    if len(lacking):
+        first = lacking.sort_values(["calendar", "academic_year"]).iloc[0]
+        raise DataError(f"the calendar of area {first['calendar']} has no school day in {first['academic_year']}, when its schools have pupils",
+                        where="calendar, column `area_code`", mend="supply the days of that year: an authority's own rows replace the default for it throughout")
 
 
 def _tables(accepted: dict[str, pd.DataFrame], counted: Counted | None, grid: SchoolGrid) -> dict[str, pd.DataFrame]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
+
+from evaluation.errors import DataError
 
 from .entries import Column, Table, load_table, plain
 
@@ -19,6 +22,7 @@ LONG, WEEKS, SESSIONS = "long", "weeks", "sessions"
 PLACES_OF_WEEK = 10
 NOT_TEN, NOT_MONDAY = "not ten marks", "not a Monday"
 _SESSION = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ _](AM|PM)")
+_DAY_FIRST = re.compile(r"[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2,4}")
 REPLACED = ("date", "session", "code")  # columns of the long layout that the other two put together
 
 
@@ -35,11 +39,27 @@ def layout_table(table: Table, names: list[str]) -> Table:
         if layout.columns and all(any(plain(name) in own for name in (column.name, *column.synonyms)) for column in layout.columns):
             return replace(table, columns=(*kept, *layout.columns), primary_key=("pupil_id",), layout=layout.name)
     sessions = [name for name in names if _SESSION.fullmatch(name)]
+    _refuse_headings(names, sessions)
     if sessions:
         model = table.column("code")
         columns = tuple(replace(model, name=name, required=False, synonyms=(), code_list=None, valid_by=None) for name in sessions)
         return replace(table, columns=(*kept, *columns), primary_key=("pupil_id",), layout=SESSIONS)
     return table
+
+
+def _refuse_headings(names: list[str], sessions: list[str]) -> None:
+    """Headings of sessions whose date is none, or day first."""
+    wrong = [name for name in sessions if not _is_day(name[:10])] or [name for name in names if _DAY_FIRST.match(name)]
+    if wrong:
+        raise DataError(f"column `{wrong[0]:.60}` does not name a session", where="marks, header", mend="head each session's column as YYYY-MM-DD AM or YYYY-MM-DD PM")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 Relabel = Callable[["pd.DataFrame"], "pd.DataFrame"]
@@ -85,8 +105,9 @@ def _identity(source: Source) -> str:
 def _weeks(source: Source) -> str:
     week, marks = (source.typed(source.table.column(name)) for name in ("week_beginning", "marks"))
     codes = f"CASE WHEN strpos({marks}, ' ') > 0 THEN string_split({marks}, ' ') ELSE regexp_extract_all({marks}, '.') END"
-    rows = f"SELECT file_row, {_identity(source)}, {week} AS week, {codes} AS codes FROM {source.relation}"
-    sound = f"len(codes) = {PLACES_OF_WEEK} AND isodow(week) = 1"
+    rows = f"SELECT file_row, {_identity(source)}, {week} AS week, {codes} AS codes, strpos({marks}, ' ') = 0 AND regexp_matches({marks}, '[0-9]') AS figures FROM {source.relation}"
+    # In a week without spaces a figure belongs to a code of two characters, so that ten characters are not ten marks.
+    sound = f"len(codes) = {PLACES_OF_WEEK} AND NOT figures AND isodow(week) = 1"
     step = PLACES_OF_WEEK + 1
     return (f"WITH rows_of_file AS ({rows}) "
             f"SELECT file_row * {step} + place AS file_row, pupil_id, school_id, week + CAST((place - 1) // 2 AS INTEGER) AS date, "

@@ -25,7 +25,7 @@ def half_term_numbers(periods: pd.DataFrame, calendars: pd.DataFrame, grid: Scho
     Raises
     ------
     DataError
-        A period has no half-term in the calendar.
+        A period has no half-term in the calendar, or its year is there in part, so that no half-term can be told by its number.
     """
     rows = periods.loc[periods["period_kind"] == "half_term"].merge(calendars, on="school_id", how="left", validate="many_to_one")
     openings = grid.openings.assign(period=grid.openings.groupby(["calendar", "academic_year"])["half_term"].rank(method="first").astype("int64"))
@@ -35,6 +35,13 @@ def half_term_numbers(periods: pd.DataFrame, calendars: pd.DataFrame, grid: Scho
     if lost.any():
         first = rows.loc[lost].iloc[0]
         raise DataError(f"half-term {first['period']} of {first['academic_year']} is not in the calendar ({int(lost.sum()):,} rows)",
+                        where="absence_by_period, column `period`", mend=f"supply the calendar of that year, with its {HALF_TERMS_A_YEAR} half-terms")
+    known = openings.groupby(["calendar", "academic_year"]).size().rename("half_terms").reset_index()
+    years = periods[["school_id", "academic_year"]].drop_duplicates().merge(calendars, on="school_id").merge(known, on=["calendar", "academic_year"], how="left")
+    part = years.loc[years["half_terms"].fillna(0) < HALF_TERMS_A_YEAR]
+    if len(part):
+        first = part.iloc[0]
+        raise DataError(f"the calendar has {int(first['half_terms']) if first['half_terms'] > 0 else 'no'} half-terms of {first['academic_year']}, so a period cannot be told by its number",
                         where="absence_by_period, column `period`", mend=f"supply the calendar of that year, with its {HALF_TERMS_A_YEAR} half-terms")
     return rows.astype({"half_term": "int64"})
 

@@ -51,7 +51,7 @@ def write_extracts(start: Path, folder: Path, *, params: Path | None, size: str,
     ParameterError
         The params file, the size or the kind of study is at fault.
     DataError
-        The folder holds other files.
+        The folder, or that of the copy, holds other files.
     """
     from evaluation.registers.simulator.sizes import sized_design
 
@@ -66,13 +66,14 @@ def write_extracts(start: Path, folder: Path, *, params: Path | None, size: str,
     section = sized_design(root, loaded.section("simulation"), size)
     number = loaded.values["execution"]["seed"] if seed is None else seed
     say = _now_and_then(progress)
-    load_object(kind.simulator)(section, root, Path(folder), number, progress=say)
-    faulted, planted = None, 0
-    if faults:
-        from evaluation.registers.simulator.faults import plant_faults
+    faulted, planted = Path(folder).with_name(f"{Path(folder).name}-faults") if faults else None, 0
+    if faulted is not None:
+        from evaluation.registers.simulator.faults import check_room, plant_faults
 
+        check_room(faulted, root)
+    load_object(kind.simulator)(section, root, Path(folder), number, progress=say)
+    if faulted is not None:
         say("planting faults")
-        faulted = Path(folder).with_name(f"{Path(folder).name}-faults")
         planted = len(plant_faults(Path(folder), faulted, root, number))
     return WrittenExtracts(folder=Path(folder), size=size, seed=number, rows=_rows(Path(folder)), faulted=faulted, faults=planted)
 

@@ -1,63 +1,17 @@
 """Matching: agreement with MatchIt, what every matching keeps to, ties, options and refusals."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from evaluation.design import match
-from evaluation.design.matching import ALL_MATCHED, NO_FREE, NO_STRATUM, OUTSIDE_CALIPER, SOME_DROPPED
-from evaluation.design.propensity import propensity_score
+from evaluation.design.matching import ALL_MATCHED, NO_FREE, NO_STRATUM, OUTSIDE_CALIPER, OUTSIDE_SUPPORT, SOME_DROPPED
 from evaluation.errors import DataError, EvaluationError, ParameterError, UnidentifiedError
-
-REFERENCE = Path(__file__).parents[1] / "reference"
-ON = ["prior_absence", "idaci", "year_group", "sex", "fsm", "sen"]
-SCORE_TOLERANCE = 1e-8  # R stops its logit when the deviance changes by less than 1e-8 of itself
-RUNS = {
-    "nn_largest": {}, "nn_data": {"order": "data"}, "nn_smallest": {"order": "smallest"}, "nn_caliper": {"caliper": 0.2},
-    "nn_caliper_logit": {"caliper": 0.2, "distance": "logit"}, "nn_logit": {"distance": "logit"}, "nn_exact": {"exact": ["fsm", "sex"]},
-    "nn_exact_school": {"exact": ["school_id"]}, "nn_exact_caliper": {"exact": ["fsm", "sex"], "caliper": 0.1}, "nn_ratio2": {"ratio": 2},
-    "nn_ratio2_caliper": {"ratio": 2, "caliper": 0.1}, "nn_replace": {"replace": True},
-    "nn_replace_ratio3": {"replace": True, "ratio": 3, "caliper": 0.2},
-}
-
-
-@pytest.fixture(scope="module")
-def pupils() -> pd.DataFrame:
-    data = pd.read_csv(REFERENCE / "data" / "cohort.csv", index_col="pupil_id")
-    return data.assign(year_group=data["year_group"].astype("category"), sen=data["sen"].astype("category"))
-
-
-def pair_set(matching) -> set[tuple]:
-    heads = matching.pairs.loc[matching.pairs["treated"]].set_index("set_id")["unit"]
-    taken = matching.pairs.loc[~matching.pairs["treated"]]
-    return set(zip(taken["set_id"].map(heads), taken["unit"], strict=True))
+from tests.design.matching_invariants import check_matching, pair_set
 
 
 def tiny(treated, score, **columns) -> pd.DataFrame:
     return pd.DataFrame({"treated": treated, "score": np.array(score, dtype=float), **columns})
-
-
-@pytest.mark.parametrize("run", RUNS)
-def test_pairs_are_those_of_matchit(pupils, run):
-    expected = pd.read_csv(REFERENCE / "results" / "match_pairs.csv").query("run == @run")
-    summary = pd.read_csv(REFERENCE / "results" / "match_summary.csv", index_col="run").loc[run]
-    result = match(pupils, "treated", on=ON, ties="order", **{"distance": "propensity", **RUNS[run]})
-    assert pair_set(result) == set(zip(expected["unit"], expected["match"], strict=True))
-    assert result.effective_n["comparison"] == pytest.approx(summary["ess_control"], abs=1e-9)
-    assert len(result.dropped) == summary["n_treated"] - summary["matched_treated"]
-    if result.caliper is not None:
-        assert result.caliper == pytest.approx(summary["caliper_used"], rel=SCORE_TOLERANCE)
-
-
-def test_scores_are_those_of_r(pupils):
-    expected = pd.read_csv(REFERENCE / "results" / "match_ps.csv", index_col="pupil_id")
-    model = propensity_score(pupils, "treated", ON)
-    np.testing.assert_allclose(model.probability, expected["ps"], atol=SCORE_TOLERANCE)
-    np.testing.assert_allclose(model.logit, expected["logit"], atol=SCORE_TOLERANCE)
 
 
 def test_by_hand_the_nearest_free_unit_is_taken():
@@ -95,49 +49,6 @@ def test_equal_units_on_either_side_are_drawn_too():
     assert {next(u for t, u in pair_set(match(data, "treated", on=["a"], seed=seed, replace=True)) if t == 0) for seed in range(40)} == {1, 2}
 
 
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), n=st.integers(30, 120), ratio=st.integers(1, 3), replace=st.booleans(),
-       caliper=st.sampled_from([None, 0.05, 0.5]), order=st.sampled_from(["largest", "smallest", "data"]), distance=st.sampled_from(["logit", "propensity"]))
-def test_every_pair_keeps_every_declared_constraint(seed, n, ratio, replace, caliper, order, distance):
-    draw = np.random.default_rng(seed)
-    data = pd.DataFrame({"x": draw.integers(0, 6, n).astype(float), "z": draw.normal(size=n).round(1), "g": draw.integers(0, 4, n)})
-    data["treated"] = (draw.random(n) < 1 / (1 + np.exp(1 - 0.2 * data["x"]))).astype(int)
-    try:
-        result = match(data, "treated", on=["x", "z"], exact=["g"], caliper=caliper, ratio=ratio, replace=replace, order=order, distance=distance, seed=seed)
-    except UnidentifiedError:
-        return
-    pairs = result.pairs.join(data[["g", "treated"]].rename(columns={"treated": "given"}), on="unit")
-    sets = pairs.groupby("set_id")
-    assert (pairs["treated"] == pairs["given"].eq(1)).all()
-    assert sets["treated"].sum().eq(1).all() and sets.size().between(2, ratio + 1).all()
-    assert sets["g"].nunique().eq(1).all()
-    taken = pairs.loc[~pairs["treated"], "unit"]
-    assert replace or taken.is_unique
-    assert not pairs.duplicated(["set_id", "unit"]).any()
-    if caliper is not None:
-        assert pairs["distance"].max() <= result.caliper
-    # Weights follow from the pairs, comparison weights add up to the matched treated, and every treated unit is accounted for.
-    assert result.weights.sum() == pytest.approx(pairs["weight"].sum())
-    assert result.weights[data["treated"] == 0].sum() == pytest.approx(sets.ngroups)
-    heads = set(pairs.loc[pairs["treated"], "unit"])
-    assert heads | set(result.dropped.index) == set(data.index[data["treated"] == 1]) and not heads & set(result.dropped.index)
-
-
-def test_greedy_choice_is_the_nearest_of_all_free_units_checked_by_brute_force():
-    draw = np.random.default_rng(5)
-    data = pd.DataFrame({"x": draw.normal(size=150), "treated": (draw.random(150) < 0.3).astype(int), "g": draw.integers(0, 3, 150)})
-    result = match(data, "treated", on=["x"], exact=["g"], order="largest", ties="order")
-    score, free = result.score, set(data.index[data["treated"] == 0])
-    expected = set()
-    for unit in score[data["treated"] == 1].sort_values(ascending=False, kind="stable").index:
-        candidates = [u for u in free if data["g"][u] == data["g"][unit]]
-        if candidates:
-            best = min(candidates, key=lambda u: abs(score[u] - score[unit]))
-            expected.add((unit, best))
-            free.remove(best)
-    assert pair_set(result) == expected
-
-
 def test_dropped_units_have_a_reason_and_change_the_estimand():
     data = tiny([1, 0, 1, 1, 0, 1, 0, 0], [1.0, 1.1, 1.2, 3.0, 0.9, 2.0, 2.9, 9.0], g=list("aabbccdd"))
     data.loc[5, "g"] = "a"
@@ -150,19 +61,29 @@ def test_dropped_units_have_a_reason_and_change_the_estimand():
     assert match(wide, "treated", on=["score"]).estimand == ALL_MATCHED
 
 
-def test_data_are_not_changed(pupils):
-    before = pupils.copy(deep=True)
-    match(pupils, "treated", on=ON, exact=["fsm"], seed=3)
-    pd.testing.assert_frame_equal(pupils, before)
-
-
 @pytest.mark.parametrize(("option", "value", "listed"), [
-    ("method", "optimal", "nearest"), ("distance", "mahalanobis", "propensity, logit"), ("order", "closest", "largest, smallest, data"),
-    ("ties", "first", "random, order"), ("caliper", -1.0, "positive number"), ("caliper", {"score": 0.1}, "positive number"), ("ratio", 0, "at least 1"),
-])
+    ("method", "genetic", "nearest, optimal, full, subclass, cem, exact, entropy"), ("distance", "probit", "propensity, logit, mahalanobis"),
+    ("order", "random", "largest, smallest, data, closest"), ("ties", "first", "random, order"), ("caliper", -1.0, "positive number"),
+    ("caliper", {"score": 0.0}, "positive number"), ("caliper", {"propensity": 0.1}, "cannot be kept"), ("ratio", 0, "at least 1"), ("ratio", 1.5, "at least 1"),
+    ("reuse_cap", 2, "replace=True"), ("estimand", "ATE", "no effect on all"), ("caliper_unit", "iqr", "sd, absolute"), ("common_support", "all", "treated, comparison"),
+    ("distance_on", ["score"], "distance over covariates"), ("subclasses", 3, "does not use"), ("coarsen", {"score": 2}, "does not use"),
+])  # fmt: skip
 def test_options_that_do_not_exist_are_refused_with_those_that_do(option, value, listed):
     with pytest.raises(ParameterError, match=listed):
-        match(tiny([1, 0, 0], [1.0, 2.0, 3.0]), "treated", on=["score"], **{option: value})
+        match(tiny([1, 0, 0, 1], [1.0, 2.0, 3.0, 2.5]), "treated", on=["score"], **{option: value})
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    ({"method": "cem", "caliper": 0.2}, "does not use `caliper`"), ({"method": "entropy", "exact": ["score"]}, "does not use `exact`"),
+    ({"method": "full", "ratio": 2}, "does not use `ratio`"), ({"method": "optimal", "replace": True}, "does not use `replace`"),
+    ({"method": "optimal", "prefer": ["score"]}, "does not use `prefer`"), ({"distance": "mahalanobis", "order": "largest"}, "needs a propensity score"),
+    ({"distance": "mahalanobis", "caliper": 0.2}, "cannot be kept"), ({"distance": "mahalanobis", "common_support": "both"}, "range of a propensity score"),
+    ({"method": "subclass", "distance": "mahalanobis"}, "classes are of a score"), ({"method": "cem", "coarsen": {"other": 2}}, "not among the covariates"),
+    ({"method": "cem", "coarsen": {"score": "wide"}}, "cannot be read"), ({"method": "cem", "coarsen": {"score": [["a"]]}}, "cannot be read"),
+])  # fmt: skip
+def test_options_that_a_method_does_not_use_are_refused_rather_than_ignored(options, said):
+    with pytest.raises(ParameterError, match=said):
+        match(tiny([1, 0, 0, 1], [1.0, 2.0, 3.0, 2.5]), "treated", on=["score"], **options)
 
 
 @pytest.mark.parametrize(("change", "said"), [
@@ -191,3 +112,84 @@ def test_bad_tables_are_refused():
         match(data.set_axis([1, 1, 2, 3]), "treated", on=["score"])
     with pytest.raises(UnidentifiedError, match="not one treated unit"):
         match(data.assign(g=["a", "b", "a", "b"]), "treated", on=["score"], exact=["g"])
+
+
+def overlapping(n: int = 40) -> pd.DataFrame:
+    draw = np.random.default_rng(2)
+    return pd.DataFrame({"treated": np.arange(n) % 4 == 0, "score": draw.normal(size=n), "z": draw.normal(size=n)}).astype({"treated": int})
+
+
+@pytest.mark.parametrize("method", ["nearest", "optimal", "full"])
+def test_a_caliper_that_drops_everyone_is_refused(method):
+    with pytest.raises(UnidentifiedError, match="not one treated unit"):
+        match(overlapping(), "treated", on=["score", "z"], method=method, caliper=1e-9)
+
+
+@pytest.mark.parametrize("method", ["nearest", "optimal"])
+def test_more_treated_than_comparison_units_leaves_some_unmatched_and_says_so(method):
+    data = overlapping().assign(treated=lambda f: 1 - f["treated"])
+    result = match(data, "treated", on=["score", "z"], method=method)
+    assert len(result.dropped) == 20 and set(result.dropped) == {NO_FREE} and result.estimand == SOME_DROPPED
+    check_matching(result, data, "treated", ratio=1)
+    reused = match(data, "treated", on=["score", "z"], replace=True)
+    assert not len(reused.dropped)
+    full = match(data, "treated", on=["score", "z"], method="full")
+    assert not len(full.dropped) and full.estimand == ALL_MATCHED
+
+
+@pytest.mark.parametrize("method", ["nearest", "optimal", "full", "cem", "exact", "entropy", "subclass"])
+@pytest.mark.parametrize(("rows", "said"), [([0], "comparison unit"), ([1], "treated unit")])
+def test_one_pupil_is_refused(method, rows, said):
+    with pytest.raises(UnidentifiedError, match=said):
+        match(overlapping().loc[rows], "treated", on=["score"], method=method)
+
+
+@pytest.mark.parametrize("method", ["optimal", "full", "cem", "exact", "entropy", "subclass"])
+@pytest.mark.parametrize(("change", "said"), [({"score": np.nan}, "missing"), ({"score": np.inf}, "infinite"), ({"treated": 2}, "only 0 and 1")])
+def test_bad_values_are_refused_by_every_method(method, change, said):
+    data = overlapping().astype({"treated": float})
+    for column, value in change.items():
+        data.loc[3, column] = value
+    if method == "exact" and said == "infinite":
+        data["score"] = data["score"].round()  # equal infinite values are equal: nothing is measured
+        return
+    with pytest.raises(DataError, match=said):
+        match(data, "treated", on=["score"], method=method)
+
+
+@pytest.mark.parametrize("method", ["nearest", "optimal", "full", "cem", "entropy", "subclass"])
+def test_a_repeated_index_is_refused_by_every_method(method):
+    with pytest.raises(DataError, match="labels repeat"):
+        match(overlapping().set_axis([1] * 40), "treated", on=["score"], method=method)
+
+
+def test_a_mahalanobis_distance_of_constants_is_refused_and_of_collinear_columns_is_not():
+    with pytest.raises(UnidentifiedError, match="no covariate of the distance varies"):
+        match(overlapping().assign(score=1.0), "treated", on=["score"], distance="mahalanobis")
+    data = overlapping().assign(sum=lambda f: f["score"] + f["z"])
+    one, two = (match(data, "treated", on=on, distance="mahalanobis") for on in (["score", "z"], ["score", "z", "sum"]))
+    assert pair_set(one) == pair_set(two)  # a generalised inverse: a combination adds no direction
+
+
+def test_common_support_is_counted_apart():
+    data = tiny([1, 1, 1, 0, 0, 0, 0], [9.0, 2.0, 1.5, 1.0, 2.1, 2.2, 0.0])
+    result = match(data, "treated", on=["score"], common_support="treated")
+    assert result.dropped.to_dict() == {0: OUTSIDE_SUPPORT}
+
+
+def test_classes_without_an_arm_are_refused():
+    with pytest.raises(UnidentifiedError, match="classes of the score have no"):
+        match(overlapping(), "treated", on=["score", "z"], method="subclass", subclasses=10)
+
+
+def test_optimal_pairs_make_every_match_that_a_caliper_allows():
+    # Greedy takes 2 for the first treated unit and leaves the second without; the other way round both are matched.
+    data = tiny([1, 1, 0, 0, 0], [3.0, 2.0, 2.6, 3.9, -5.0])
+    assert len(match(data, "treated", on=["score"], order="largest", caliper={"score": 1.0}, caliper_unit="absolute", method="nearest").dropped) == 1
+    assert not len(match(data, "treated", on=["score"], caliper={"score": 1.0}, caliper_unit="absolute", method="optimal").dropped)
+
+
+def test_a_table_too_large_for_optimal_matching_is_refused(monkeypatch):
+    monkeypatch.setattr("evaluation.design.assignment.MOST_CELLS", 100)
+    with pytest.raises(ParameterError, match="too many for optimal matching"):
+        match(overlapping(), "treated", on=["score", "z"], method="full")

@@ -7,6 +7,7 @@ from scipy.optimize import linprog
 from scipy.sparse import kron, vstack
 
 from evaluation.design import balance, match, propensity_weights
+from evaluation.design.distance import distance_columns
 from evaluation.design.propensity import propensity_score
 from tests.design.matching_invariants import pair_set
 from tests.design.matching_reference import FULL, ON, OPTIMAL, PAIRED, SETS, options_of, reference, reference_pupils, rescaled
@@ -15,6 +16,7 @@ SCORE = 1e-8  # R stops its logit when the deviance changes by less than 1e-8 of
 ROUNDING = 1e-10
 WEIGHTIT = 1e-6  # R's logit again, divided by small probabilities
 SHARES = 1e-6  # WeightIt's own entropy weights leave 6.6e-6 of imbalance, ours less than 1e-12: shares of the arm are compared
+SPARE = {"optimal": 0.0041, "optimal_mahal": 1e-12, "optimal_ratio2": 0.0008, "full": 0.0216, "full_caliper": 0.0363}  # what optmatch's total has to spare
 COLUMNS = {"smd_before": "smd_un", "smd_after": "smd_adj", "variance_ratio_before": "vr_un", "variance_ratio": "vr_adj", "ks_before": "ks_un", "ks": "ks_adj"}
 
 
@@ -43,8 +45,7 @@ def test_pairs_weights_and_balance_are_those_of_matchit_and_cobalt(pupils, files
         assert len(result.dropped) == summary["n_treated"] - summary["matched_treated"]
     if result.caliper is not None:
         assert result.caliper == pytest.approx(summary["caliper_used"], rel=SCORE)
-    if run not in ("nn_atc", "subclass5_ate"):  # cobalt standardises these by another group
-        _check_balance(pupils, files, run, result.weights)
+    _check_balance(pupils, files, run, result.weights)
 
 
 @pytest.mark.parametrize("run", [*OPTIMAL, *FULL])
@@ -57,7 +58,10 @@ def _check_balance(pupils, files, run, weights):
     expected = files["match_balance"].query("run == @run").set_index("covariate")
     frame = balance(pupils, "treated", ON, weights).frame.set_index("covariate")
     assert list(frame.index) == list(expected.index)
+    other = run in ("nn_atc", "subclass5_ate")  # these were standardised by another group than the treated
     for ours, theirs in COLUMNS.items():
+        if other and ours.startswith("smd"):
+            continue
         np.testing.assert_allclose(frame[ours], expected[theirs], atol=ROUNDING)
 
 
@@ -69,44 +73,25 @@ def test_scores_and_coefficients_are_those_of_r(pupils):
     np.testing.assert_allclose(model.coefficients, reference("match_ps_coef")["estimate"], atol=SCORE)
 
 
-def _total(pupils, run, files):
-    """Total distance of MatchIt's sets by our distances."""
-    if run in OPTIMAL:
-        pairs = files["match_pairs"].query("run == @run")
-        return sum(_gap(pupils, run)[a, b] for a, b in zip(pairs["unit"], pairs["match"], strict=True))
-    sets = files["match_weights"].query("run == @run").assign(treated=lambda f: f["pupil_id"].map(pupils["treated"]))
-    gaps = _gap(pupils, run)
-    return sum(gaps[a, b] for _, one in sets.groupby("subclass")
-               for a in one.loc[one["treated"] == 1, "pupil_id"] for b in one.loc[one["treated"] == 0, "pupil_id"])
-
-
-class _gap:
-    """Distance between two pupils by the run's measure."""
-
-    def __init__(self, pupils, run):
-        from evaluation.design.distance import distance_columns
-
-        if run == "optimal_mahal":
-            points = distance_columns(pupils, pupils["treated"].to_numpy() == 1, ON, "mahalanobis", np.ones(len(pupils), dtype=bool))
-        else:
-            points = propensity_score(pupils, "treated", ON).probability.to_numpy()[:, None]
-        self.points = dict(zip(pupils.index, points, strict=True))
-
-    def __getitem__(self, pair):
-        return float(np.sqrt(((self.points[pair[0]] - self.points[pair[1]]) ** 2).sum()))
-
-
 @pytest.mark.parametrize("run", [*OPTIMAL, *FULL])
 def test_total_distance_is_no_larger_than_optmatch_finds(pupils, files, run):
-    """optmatch stops within a tolerance of the least total; ours is the least (next test). Equal where its rounding lets it."""
+    """optmatch stops within a tolerance (MatchIt asks for 1e-3) of the least total; ours is the least, as the next test shows."""
     result = match(pupils, "treated", **options_of(run))
-    theirs = _total(pupils, run, {**files}) if run == "optimal_mahal" else _score_total(pupils, run, files)
     ours = result.pairs["distance"].sum()
+    if run == "optimal_mahal":
+        theirs = _mahalanobis_total(pupils, files["match_pairs"].query("run == @run"))
+    else:
+        theirs = _score_total(pupils, run, files)
     assert ours <= theirs * (1 + 1e-12)
-    assert ours == pytest.approx(theirs, rel={"optimal": 0.005, "optimal_mahal": 1e-12, "optimal_ratio2": 0.001, "full": 0.03, "full_caliper": 0.04}[run])
-    given = files["match_weights"].query("run == @run")["pupil_id"]
+    assert ours == pytest.approx(theirs, rel=SPARE[run])
     if run in FULL:
-        assert set(result.weights.index[result.weights > 0]) == set(given)
+        assert set(result.weights.index[result.weights > 0]) == set(files["match_weights"].query("run == @run")["pupil_id"])
+
+
+def _mahalanobis_total(pupils, pairs):
+    points = distance_columns(pupils, pupils["treated"].to_numpy() == 1, ON, "mahalanobis", np.ones(len(pupils), dtype=bool))
+    apart = points[pupils.index.get_indexer(pairs["unit"])] - points[pupils.index.get_indexer(pairs["match"])]
+    return np.sqrt((apart**2).sum(axis=1)).sum()
 
 
 def _score_total(pupils, run, files):

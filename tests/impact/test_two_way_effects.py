@@ -328,6 +328,7 @@ def changed(column, value, row=7):
 BAD = {
     "missing outcome": (changed("rate", np.nan), {}, "1 value is missing or infinite.*rows? out"),
     "infinite weight": (changed("weight", np.inf), {"weights": "weight"}, "'weight', row 8 of 360.*missing or infinite"),
+    "weight that is no weight": (changed("weight", 1e-200), {"weights": "weight"}, "nothing beside the largest weight"),
     "negative weight": (changed("weight", -1.0), {"weights": "weight"}, "negative"),
     "missing cluster": (changed("school", None), {}, "'school', row 8 of 360"),
     "missing unit": (changed("pupil", None), {}, "'pupil', row 8 of 360"),

@@ -73,6 +73,23 @@ def test_degrees_of_freedom_widen_the_band():
     assert wide.critical == pytest.approx(exact, abs=3 * CRITICAL_ERROR)  # a heavier tail: the quantile's density is a third
 
 
+@pytest.mark.parametrize("df", [np.inf, float("inf"), 1e12])
+def test_infinite_degrees_of_freedom_are_the_normal_distribution(df):
+    band = simultaneous_band([1.0, 2.0], np.eye(2), df=df, draws=MANY)
+    assert band.critical == pytest.approx(equicorrelated_critical(2, 0.0), abs=CRITICAL_ERROR)  # 2.236
+    if np.isinf(df):
+        normal = simultaneous_band([1.0, 2.0], np.eye(2), draws=MANY)
+        assert (band.critical, band.df) == (normal.critical, None)
+
+
+def test_a_mapping_names_its_estimates():
+    series, mapping = simultaneous_band(ESTIMATES, covariance(0.5), draws=999), simultaneous_band(ESTIMATES.to_dict(), covariance(0.5), draws=999)
+    pd.testing.assert_frame_equal(series.frame, mapping.frame)
+    pd.testing.assert_frame_equal(series.frame, simultaneous_band(ESTIMATES.astype(object), covariance(0.5), draws=999).frame)
+    with pytest.raises(DataError, match="other labels than the estimates, or another order"):
+        simultaneous_band(ESTIMATES.to_dict(), covariance(0.5).iloc[::-1, ::-1])
+
+
 # Influence functions
 
 
@@ -154,6 +171,27 @@ def test_a_singular_covariance_is_taken():
     ({"estimates": ESTIMATES.where(ESTIMATES > 0)}, DataError, "estimate -1: an estimate is missing"),
     ({"draws": 10}, DataError, "10 draws cannot give a 95% quantile"),
     ({"df": 0}, DataError, "0 degrees of freedom"),
+    ({"df": -np.inf}, DataError, "-inf degrees of freedom"),
+    ({"df": np.nan}, DataError, "nan degrees of freedom"),
+    ({"df": "7"}, DataError, "'7' degrees of freedom"),
+    ({"df": 1e-4}, DataError, "no finite quantile"),
+    ({"conf_level": "0.95"}, DataError, "'0.95' is no confidence level"),
+    ({"conf_level": None}, DataError, "None is no confidence level"),
+    ({"seed": -1}, DataError, "-1 is no seed"),
+    ({"draws": "9999"}, DataError, "'9999' draws cannot give"),
+    ({"estimates": None}, DataError, "NoneType is no series, mapping or list"),
+    ({"estimates": 0.5}, DataError, "float is no series, mapping or list"),
+    ({"estimates": {1.0, 2.0, 3.0, 4.0}}, DataError, "set is no series, mapping or list"),
+    ({"estimates": ESTIMATES.to_frame().T}, DataError, "DataFrame is no series, mapping or list"),
+    ({"estimates": "1234"}, DataError, "str is no series, mapping or list"),
+    ({"estimates": ["a", "b", "c", "d"]}, DataError, "an estimate is not a number"),
+    ({"estimates": []}, DataError, "there is no estimate"),
+    ({"estimates": ESTIMATES.set_axis(["a", "b", "a", "c"])}, DataError, "estimate a: an estimate is named twice"),
+    ({"vcov": [["a"] * 4] * 4}, DataError, "the covariance is not made of numbers"),
+    ({"vcov": "text"}, DataError, "the covariance is not made of numbers"),
+    ({"vcov": None, "influence": np.full((5, 4), "a")}, DataError, "the table of influence functions is not made of numbers"),
+    ({"vcov": None, "influence": pd.DataFrame(influence_rows(10), columns=NAMES[::-1])}, DataError, "influence functions have other labels"),
+    ({"vcov": None, "influence": influence_rows(10), "clusters": 3}, DataError, "one int stands for 10 rows"),
     ({"conf_level": 95}, DataError, "no confidence level"),
 ])  # fmt: skip
 def test_requests_without_sense_are_refused(change, error, message):

@@ -46,6 +46,12 @@ def test_romano_wolf_is_made_monotone():
     assert frame["p_adjusted"].tolist() == pytest.approx([1.0, 1.0])
 
 
+def test_a_draw_that_ties_with_the_statistic_counts():
+    for drawn in (2.0, -2.0, 2.0 * (1 - 1e-12)):
+        frame = adjust_p_values(method="romano_wolf", statistics=[2.0], resampled=[[drawn], [1.0]]).frame
+        assert frame[["p_value", "p_adjusted"]].to_numpy().ravel() == pytest.approx([2 / 3, 2 / 3])
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 6), st.integers(0, 1000))
 def test_romano_wolf_is_monotone_and_never_smaller(count, seed):
@@ -96,6 +102,13 @@ def test_wild_tests_of_one_fit_share_their_draws():
     ({"p_values": [0.1, 1.2]}, "hypothesis 1: a p-value is below 0 or above 1"),
     ({"p_values": []}, "there is no p-value"),
     ({"p_values": ["low"]}, "a p-value is not a number"),
+    ({"p_values": 0.5}, "float is no series, mapping or list"),
+    ({"p_values": np.array(0.5)}, "ndarray is no series, mapping or list"),
+    ({"p_values": pd.DataFrame([[0.01, 0.2]])}, "DataFrame is no series"),  # its columns' names, 0 and 1, are no p-values
+    ({"method": "romano_wolf", "statistics": 2.0, "resampled": [[1.0]]}, "float is no series"),
+    ({"method": "romano_wolf", "statistics": [1.0], "resampled": [["a"], ["b"]]}, "the table of resampled statistics is not made of numbers"),
+    ({"method": "romano_wolf", "statistics": [1.0], "resampled": "draws"}, "the table of resampled statistics is not made of numbers"),
+    ({"method": "romano_wolf", "statistics": [1.0], "resampled": np.empty((0, 1))}, r"shape \(0, 1\)"),
     ({"p_values": pd.Series([0.1, 0.2], index=["a", "a"])}, "hypothesis a: a hypothesis is named twice"),
     ({"p_values": [0.1], "method": "bonferroni"}, "method 'bonferroni' is not known"),
     ({"p_values": [0.1], "method": "romano_wolf"}, "romano_wolf takes statistics and resampled"),

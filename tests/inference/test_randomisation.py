@@ -158,7 +158,7 @@ def test_the_interval_holds_what_the_test_does_not_reject(statistic, draws):
 # Assignments
 
 
-@pytest.mark.parametrize(("clusters", "draws"), [(20, 15_503), (20, 2_000), (30, 2_000)])
+@pytest.mark.parametrize(("clusters", "draws"), [(20, 15_502), (20, 2_000), (30, 2_000)])
 def test_samples_hold_no_assignment_twice_and_not_the_observed_one(clusters, draws):
     treated = np.arange(clusters) < 5
     blocks = np.zeros(clusters, dtype=int)
@@ -180,6 +180,15 @@ def test_all_are_listed_once_and_keep_the_number_treated_in_each_block():
     assert (dealt.given == treated).all(axis=1).sum() == 1
 
 
+def test_all_are_used_where_draws_fall_short_by_the_observed_one_alone():
+    data = one_row_each(np.random.default_rng(1).normal(size=25), [1, 1] + [0] * 23)
+    test, more = (randomisation_test(data, "y", "given", cluster="school", draws=draws) for draws in (299, 300))
+    assert test.enumerated and test.assignments == test.draws == 300 and test.p_value == more.p_value
+    assert "300 assignments, all of them" in repr(test)
+    fewer = randomisation_test(data, "y", "given", cluster="school", draws=298)
+    assert not fewer.enumerated and "300 assignments, 299 of them, seed 0" in repr(fewer)
+
+
 def test_mirror_image_looks_at_blocks_with_treated_clusters_only():
     treated = np.array([1, 1, 0, 0, 0, 0, 0], dtype=bool)
     assert assignments(treated, np.array([0, 0, 0, 0, 1, 1, 1]), 99, 0, np.arange(7)).floor == pytest.approx(2 / 6)
@@ -192,6 +201,18 @@ def test_sampled_p_value_is_near_the_enumerated_one():
     exact, sampled = randomisation_test(data, draws=792, **ask), randomisation_test(data, draws=400, **ask)
     assert exact.enumerated and not sampled.enumerated and sampled.draws == 401 and sampled.assignments == 792
     assert sampled.p_value == pytest.approx(exact.p_value, abs=3 * (exact.p_value * (1 - exact.p_value) / 400) ** 0.5)
+
+
+def test_equal_schools_draw_in_an_order_of_their_outcomes():
+    """Where weight and size tell schools apart no more, their mean outcomes do, and neither labels nor the order of rows."""
+    data = schools([4] * 12, [1] * 4 + [0] * 8, [0] * 12)
+
+    def p_value(rows):
+        return randomisation_test(rows, "y", "given", cluster="school", draws=99).p_value
+
+    changed = [data.assign(school=11 - data["school"]), data.assign(school="s" + (data["school"] * 7 % 13).astype(str)), data.iloc[::-1]]
+    assert 0.1 < p_value(data) < 0.9  # so that another sample would be seen
+    assert [p_value(rows) for rows in changed] == [p_value(data)] * 3
 
 
 @pytest.mark.parametrize("draws", [9999, 100])
@@ -248,6 +269,14 @@ def test_a_school_in_two_areas_is_refused():
     ({"covariates": ["given"]}, "the treatment is also a covariate"),
     ({"draws": 0}, "no number of draws"),
     ({"conf_level": 95}, "no confidence level"),
+    ({"conf_level": "95%"}, "no confidence level"),
+    ({"null": "0"}, "the null '0' is no number"),
+    ({"null": None}, "the null None is no number"),
+    ({"null": 1e31}, "the null is larger than 1e.30 in size"),
+    ({"seed": -1}, "-1 is no seed"),  # though all assignments are used
+    ({"seed": "a"}, "'a' is no seed"),
+    ({"covariates": 7}, "column 7: the table has no such column"),
+    ({"covariates": ["x", "x"]}, "the covariate is named more than once"),
 ])  # fmt: skip
 def test_requests_without_sense_are_refused(options, message):
     with pytest.raises(DataError, match=message):
@@ -285,6 +314,43 @@ def test_an_assignment_that_covariates_fix_counts_as_extreme():
             x = np.column_stack([rows["given"], rows["marks"], np.ones(6)])
             sizes.append(abs(np.linalg.lstsq(x, rows["y"], rcond=None)[0][0]))
     assert test.p_value == np.mean(np.array(sizes) >= abs(test.estimate) * (1 - TIE))
+
+
+def test_an_assignment_without_a_t_statistic_counts_as_extreme():
+    # The covariate marks schools 2 and 3 of 7: were they the treated ones, the effect could not be told.
+    data = one_row_each([0.5, 1.5, 9.0, -7.0, 4.0, 3.0, -2.0], [1, 1, 0, 0, 0, 0, 0]).assign(marks=[0, 0, 1, 1, 0, 0, 0])
+    test = randomisation_test(data, "y", "given", cluster="school", covariates="marks")
+    sizes = []
+    for pick in combinations(range(7), 2):
+        rows = data.assign(given=data["school"].isin(pick).astype(float))
+        fixed = pick == (2, 3)
+        sizes.append(np.inf if fixed else abs(linear(rows, "y", ["given", "marks"], cluster="school", kind="CR1").frame["statistic"].iloc[0]))
+    assert test.p_value == np.mean(np.array(sizes) >= abs(test.statistic) * (1 - TIE))
+    # Far from the estimate the observed assignment and the one without a statistic are left.
+    assert randomisation_test(data, "y", "given", cluster="school", covariates="marks", null=1e9).p_value == 2 / 21
+
+
+@pytest.mark.parametrize("size", [1e7, 1e9, 1e15, 1e30])
+@pytest.mark.parametrize("statistic", ["t", "difference"])
+def test_the_observed_assignment_ties_with_itself_however_far_the_null(statistic, size):
+    # Its p-value cannot be below the floor, and no other assignment reaches it.
+    data = schools(**TWO_AREAS)
+    test = randomisation_test(data, "y", "given", cluster="school", block="area", covariates="x", weights="weight", statistic=statistic, null=size)
+    assert test.p_value == test.floor == 1 / 24
+
+
+def test_no_covariates_may_be_said_in_several_ways():
+    data = schools(**TWO_AREAS)
+    frames = [randomisation_test(data, "y", "given", cluster="school", covariates=none).frame for none in (None, (), [])]
+    pd.testing.assert_frame_equal(frames[0], frames[1])
+    pd.testing.assert_frame_equal(frames[0], frames[2])
+
+
+@pytest.mark.parametrize(("draws", "said"), [(1, "With 1 draw no effect, however large, can have a p-value below 0.5."),
+                                             (9, "With 9 draws no effect, however large, can have a p-value below 0.1.")])  # fmt: skip
+def test_too_few_draws_are_blamed_for_a_high_floor(draws, said):
+    data = one_row_each(np.arange(12.0), [1] * 5 + [0] * 7)
+    assert said in randomisation_test(data, "y", "given", cluster="school", draws=draws).warnings
 
 
 def test_astronomical_numbers_of_assignments_are_printed_as_powers():

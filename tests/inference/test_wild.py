@@ -273,11 +273,31 @@ def test_a_draw_whose_spread_is_rounding_counts_as_larger():
     assert drawn.statistics(0.0).tolist() == [0.5, np.inf]
 
 
+@pytest.mark.parametrize("size", [1e7, 1e9, 1e15, 1e30])
+def test_the_sample_ties_with_itself_however_far_the_null(size):
+    # It and its mirror image, and nothing is larger: the sign vectors' statistics have bounds, the sample's has none.
+    data = small(9)
+    test = wild(data, null=size)
+    assert (test.n_greater, test.n_equal) == (0, 2)
+    assert (test.p_value, test.p_value_with_ties) == (0, 2 / 512)
+    sampled = wild(data, null=-size, draws=99)
+    assert (sampled.n_greater, sampled.n_equal, sampled.p_value_with_ties) == (0, 0, 1 / 100)
+
+
 @pytest.mark.parametrize(("options", "message"), [
     ({"weights": "mammen"}, "weights 'mammen' are not known"),
     ({"draws": 0}, "no number of draws"),
     ({"draws": 99.5}, "no number of draws"),
+    ({"draws": "many"}, "'many' is no number of draws"),
     ({"null": np.nan}, "the null is missing"),
+    ({"null": -np.inf}, "the null is missing or infinite"),
+    ({"null": "0"}, "the null '0' is no number"),
+    ({"null": None}, "the null None is no number"),
+    ({"null": 1e200}, "the null is larger than 1e.30 in size"),
+    ({"null": -(10**400)}, "the null is larger than 1e.30 in size"),
+    ({"seed": -1}, "-1 is no seed"),
+    ({"seed": "a"}, "'a' is no seed"),  # though all sign vectors are used
+    ({"seed": None, "draws": 20}, "None is no seed"),
 ])  # fmt: skip
 def test_requests_without_sense_are_refused(options, message):
     with pytest.raises(DataError, match=message):

@@ -126,3 +126,16 @@ def test_an_area_without_a_calendar_is_refused(calendar):
 def test_a_calendar_whose_half_terms_are_in_disorder_is_refused(calendar, change, said):
     with pytest.raises(DataError, match=said):
         school_grid(change(calendar))
+
+
+@pytest.mark.parametrize(("half_term", "days", "term", "said"), [
+    (5, None, "spring", "half-term 5 of 2022/23 is said to lie in the spring term"), (2, None, "spring", "half-term 4 of 2022/23 is said to lie in the spring term"),
+    (3, None, "autumn", "half-term 3 of 2022/23 is said to lie in the autumn term"), (6, 3, "spring", "half-term 6 of 2022/23 lies in two terms"),
+], ids=["three in spring", "spring too early", "three in autumn", "two terms"])
+def test_terms_that_do_not_follow_two_by_two_are_refused(calendar, half_term, days, term, said):
+    """Official figures leave out the second half of the summer term: with a wrong term they would keep it."""
+    rows = calendar.index[calendar["half_term"].eq(half_term).fillna(False)][:days]
+    spoilt = calendar.copy()
+    spoilt.loc[rows, "term"] = term
+    with pytest.raises(DataError, match=said):
+        school_grid(spoilt)

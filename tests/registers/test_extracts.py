@@ -335,3 +335,23 @@ def test_the_check_before_a_run_says_what_was_read_under_another_name(folder):
     names = [name for name in table_names(ROOT) if load_table(ROOT, name).extract and name != "absence_bands"]
     assert check_files(folder, ROOT, names) == ("schools.csv: column `URN` read as `school_id`",
                                                "schools.csv: column `Inspection Judgement` read as `inspection_judgement`")
+
+
+@pytest.mark.parametrize("name", ["suspensions.CSV", "Suspensions.csv", "suspensions.xlsx", "suspensions.2024.csv", "suspensions"])
+def test_a_table_under_a_name_that_is_not_read_is_refused_not_left_out(folder, name):
+    text = (folder / "suspensions.csv").read_text(encoding="utf-8")
+    (folder / "suspensions.csv").unlink()
+    (folder / name).write_text(text, encoding="utf-8") if "." in name else (folder / name).mkdir()
+    assert f"`{name}` is not called suspensions.parquet or suspensions.csv" in refused(folder, "suspensions")
+
+
+def test_a_second_part_of_a_table_is_refused_and_other_files_may_lie_beside_it(folder):
+    (folder / "schools.xlsx").write_bytes(b"x")
+    assert opened(folder)[1]
+    (folder / "schools.2024.csv").write_text(schools_csv(folder), encoding="utf-8")
+    assert "`schools.2024.csv` is not called" in refused(folder)
+
+
+def test_a_data_file_that_is_no_table_is_said_to_be_unread(folder):
+    (folder / "attendance.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    assert check_files(folder, ROOT, ORDER) == ("attendance.csv: not read, the data dictionary has no extract table of that name",)

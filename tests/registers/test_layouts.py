@@ -92,3 +92,19 @@ def test_rejects_name_the_column_of_the_session(tmp_path):
 
 def test_the_optional_tables_of_these_tests_are_those_that_may_be_absent():
     assert {name for name in NOT_NEEDED if not tiny.entry(name).optional} == {"referrals", "meetings"} and HALF_TERM[MONDAYS[0]] == 1
+
+
+@pytest.mark.parametrize(("heading", "said"), [("2023-02-30 AM", "does not name a session"), ("04/09/2023 AM", "does not name a session"), ("2023-09-04 am", "does not know")])
+def test_a_heading_that_names_no_session_is_refused(tmp_path, heading, said):
+    from evaluation.errors import DataError
+
+    rows = [{(heading if key == f"{DAYS[0]} AM" else key): value for key, value in row.items()} for row in by_session(register())]
+    with pytest.raises(DataError, match=f"`{heading}`.*{said}"):
+        take_layout(tmp_path, rows)
+
+
+def test_nine_marks_are_no_week_though_a_code_of_two_characters_makes_ten(tmp_path):
+    """Split by character, every mark after the code would move by one place."""
+    week = [{"pupil_id": "P1", "week_beginning": MONDAYS[-1], "marks": "/\\C2/\\/\\/\\"}]
+    taken = take_layout(tmp_path, week)
+    assert rejects(taken) == [(1, "marks", "not ten marks")] and account(taken) == (0, 1, 0) and len(taken["panel"]) == 0

@@ -195,3 +195,13 @@ def test_authorities_with_different_half_terms_are_counted_by_their_own(tmp_path
     assert rows.loc[("P3", 1)].tolist() == [5, 0, 10] and rows.loc[("P3", 2), "sessions_possible"] == 4
     used = taken["calendar_used"].set_index(["area_code", "half_term"])["school_days"]
     assert (used["all", 1], used["E08000017", 1], used["E08000017", 2]) == (5, 6, 3)
+
+
+def test_an_authority_whose_own_calendar_lacks_a_year_is_refused(tmp_path):
+    import tiny
+
+    from evaluation.errors import DataError
+
+    calendar = [{**r, "area_code": "all"} for r in tiny.calendar()] + [{**r, "area_code": "E06000002"} for r in tiny.calendar() if r["academic_year"] == "2023/24"]
+    with pytest.raises(DataError, match="the calendar of area E06000002 has no school day in 2024/25, when its schools have pupils"):
+        take_whole(tmp_path, both_years("P1"), [mark("P1", DAYS[0], "AM", "/")], calendar=calendar)

@@ -106,3 +106,11 @@ def test_marks_and_totals_are_held_against_each_other(tmp_path):
 
 def test_calendar_days_are_those_of_the_old_codes():
     assert max(OLD) < date(2024, 8, 19)
+
+
+def test_totals_of_a_year_that_the_calendar_has_in_part_are_refused(tmp_path):
+    """Counted from the first half-term that is there, every period would fall into a later one."""
+    calendar = [{**row, "half_term": row["half_term"] and row["half_term"] - 1} for row in tiny.calendar() if row["half_term"] != 1]
+    early = [row for row in totals() if row["period"] < 5]
+    with pytest.raises(DataError, match="the calendar has 5 half-terms of 2023/24, so a period cannot be told by its number"):
+        without_marks(tmp_path, early, calendar=calendar)

@@ -85,6 +85,21 @@ def test_faults_are_planted_in_simulated_extracts_only(tmp_path, root):
         plant_faults(tmp_path, tmp_path / "bad", root, SEED)
 
 
+def test_nothing_is_planted_where_there_is_nothing_to_copy_and_no_other_file_is_removed(simulate, tmp_path, root):
+    sound = simulate("nobody", referral__per_school=0)
+    target = tmp_path / "bad"
+    planted = plant_faults(sound, target, root, SEED)
+    tables = {fault.table for fault in planted}
+    assert {"schools", "pupils", "marks", "deliveries"} <= tables and not tables & {"referrals", "meetings", "barriers", "survey_items"}
+    assert (target / "referrals.parquet").is_file()
+    (target / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(DataError, match="no planted faults"):
+        plant_faults(sound, target, root, SEED)
+    assert (target / "mine.txt").read_text(encoding="utf-8") == "mine"
+    without_starts = plant_faults(simulate("no starts", referral__start_share=0.0), tmp_path / "bad again", root, SEED)
+    assert "referrals" not in {fault.table for fault in without_starts}
+
+
 def test_planting_twice_gives_the_same_bytes(extract, faulted, tmp_path, root):
     plant_faults(extract, tmp_path / "again", root, SEED)
     for path in sorted(p for p in faulted[0].rglob("*") if p.is_file()):

@@ -142,6 +142,19 @@ def test_codes_are_those_in_force(extract):
     assert {"C2", "Y4"} <= set(marks.loc[after, "code"])
 
 
+def test_year_11_leaves_before_the_second_half_of_the_summer_term(extract):
+    marks, pupils = table(extract, "marks"), table(extract, "pupils")
+    groups = pupils.drop_duplicates(["pupil_id", "academic_year"]).set_index(["pupil_id", "academic_year"])["year_group"]
+    years = school_days(default_calendar()).drop_duplicates("half_term").set_index("half_term")["academic_year"]
+    cells = pd.DataFrame({"pupil_id": marks["pupil_id"].astype("str"), "half_term": half_term_of_dates(marks["date"])}).drop_duplicates()
+    cells["year_group"] = groups.loc[list(zip(cells["pupil_id"], cells["half_term"].map(years), strict=True))].to_numpy()
+    last = cells.loc[cells["half_term"] % 6 == 0]
+    assert set(last["year_group"]) == {7, 8, 9, 10} and set(last["half_term"]) == {6, 12, 18}
+    assert set(cells.loc[cells["half_term"] % 6 == 5, "year_group"]) == {7, 8, 9, 10, 11}
+    known = truth(extract).reset_index()
+    assert len(known) == len(cells)
+
+
 def test_nobody_is_referred_twice_and_every_referral_follows_an_eligible_window(extract):
     listed, known = table(extract, "referrals"), truth(extract)
     assert listed["pupil_id"].is_unique and len(listed) > 40
@@ -201,6 +214,19 @@ def test_files_of_others_are_never_overwritten(tmp_path, root):
     with pytest.raises(DataError, match="no simulated extracts"):
         simulate_extracts(small_design(), root, tmp_path, SEED)
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+    with pytest.raises(DataError, match="a file of that name"):
+        simulate_extracts(small_design(), root, tmp_path / "notes.txt", SEED)
+
+
+def test_a_simulated_folder_is_written_again_but_not_when_someone_has_put_a_file_there(simulate):
+    folder = simulate("again")
+    before = digests(folder)
+    (folder / "mine.parquet").write_bytes(b"mine")
+    with pytest.raises(DataError, match="no simulated extracts, such as `mine.parquet`"):
+        simulate("again")
+    assert digests(folder) == {**before, "mine.parquet": hashlib.sha256(b"mine").hexdigest()}
+    (folder / "mine.parquet").unlink()
+    assert digests(simulate("again")) == before
 
 
 def test_the_passing_part_makes_chosen_groups_improve_by_themselves(extract):

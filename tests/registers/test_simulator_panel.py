@@ -113,6 +113,22 @@ def test_without_support_a_draw_is_its_untreated_outcomes_and_a_harmful_effect_r
     assert (drawn.outcomes.absent <= drawn.outcomes.untreated).all()
 
 
+def test_closures_and_lost_registers_are_no_possible_sessions(drawn):
+    """Shares of sessions within four standard errors: schools close and year groups' registers are lost together."""
+    sound = np.maximum(drawn.outcomes.possible, 0).sum()
+    for changes, left, tolerance in (({"reasons__missing_register": 10.0}, 0.9, 0.01), ({"schools__closed": 5.0}, 0.95, 0.015)):
+        fewer = draw_panel(small_design(roll__pupils_per_school=100, **changes), SEED).outcomes.possible
+        assert np.maximum(fewer, 0).sum() / sound == pytest.approx(left, abs=tolerance)
+
+
+def test_parents_consent_and_pupils_start_as_often_as_registered():
+    section = small_design(roll__pupils_per_school=300, referral__per_school=20, support__caseload=200)
+    listed = draw_panel(section, SEED).referral_list()
+    for share, found in ((section.referral.consent_share, listed["consented"]), (section.referral.start_share, listed.loc[listed["consented"], "started"])):
+        assert len(found) > 500 and abs(found.mean() - share) < 4 * (share * (1 - share) / len(found)) ** 0.5
+    assert not listed.loc[~listed["consented"], "started"].any()
+
+
 def test_more_schools_keep_the_rates():
     """Half as many schools and twice as many: absence and referral rates stay, within sampling noise."""
     values = study_values()["simulation"]

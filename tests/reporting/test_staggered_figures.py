@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluation.impact.estimate import Estimate, figures
 from evaluation.reporting.figures.staggered import (
     comparison_weights_alt,
     comparison_weights_figure,
@@ -73,6 +74,8 @@ def test_sensitivity_draws_every_interval_and_the_breakdown_value(kind):
     figure = sensitivity_figure(BOUNDS, kind=kind, original=(-1.9, -0.5), breakdown=0.42)
     ends = {(0.0, -2.0), (0.0, -0.4), (1.0, -2.6), (1.0, 0.1), (2.0, 1.5), (-1.0, -1.9), (-1.0, -0.5)}
     finite = {point for point in points(figure) if np.isfinite(point[1])}
+    whole = sensitivity_figure(BOUNDS, kind=kind, original=Estimate(**{**figures(-1.2, 0.3), "conf_low": -1.9, "conf_high": -0.5}), breakdown=0.42)
+    assert {point for point in points(whole) if point[1] == point[1]} == {point for point in points(figure) if point[1] == point[1]}
     assert ends <= finite and not any(x == 2.0 and y < 0 for x, y in finite)
     assert "Breakdown value: includes zero from 0.42 on" in labels(figure) and "excludes zero" in labels(figure) and "includes zero" in labels(figure)
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["parallel", "0", "0.5", "1"]

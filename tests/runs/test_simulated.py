@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from evaluation import cli
-from evaluation.errors import ParameterError
+from evaluation.errors import DataError, ParameterError
 from evaluation.runs.simulated import _now_and_then, write_extracts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +60,14 @@ def test_an_unknown_size_and_a_study_without_a_simulator_are_refused(project):
         write_extracts(project, project / "made", params=None, size="huge", seed=None, faults=False)
     with pytest.raises(ParameterError, match="has no simulator"):
         write_extracts(project, project / "made", params=project / "params" / "middlesbrough_area_study.yaml", size="demo", seed=None, faults=False)
+    assert not (project / "made").exists()
+
+
+def test_a_folder_of_others_for_the_copy_is_refused_before_anything_is_simulated(project):
+    (project / "made-faults").mkdir()
+    (project / "made-faults" / "mine.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(DataError, match="no planted faults"):
+        write_extracts(project, project / "made", params=None, size="demo", seed=1, faults=True)
     assert not (project / "made").exists()
 
 

@@ -62,8 +62,15 @@ METHODS = {
     "CR1": "CR1, G - 1 df",
     "randomisation": "randomisation by school within area, on t",
     "randomisation_shares": "the same, comparison weights not scaled",
-    "wild": "restricted wild bootstrap",
+    "wild": "restricted wild bootstrap, p_value (larger draws)",
+    "wild_with_ties": "the same, p_value_with_ties",
+    "wild_shares": "the same, p_value, comparison weights not scaled",
 }
+RANDOMISATION = ("randomisation", "randomisation_shares")
+# Designs of the layout with fewest treated schools, each kept for all replications.
+FIXED_LAYOUT, FIXED_DESIGNS = LAYOUTS[-1], 3
+# Coverage below which the page says so, of methods that decide: CR2 with at least so many degrees of freedom, and randomisation.
+LEAST_COVERAGE, ENOUGH_DF = 0.93, 5.0
 
 
 def make_pupils(layout: Layout, seed: int = SEED) -> pd.DataFrame:
@@ -101,7 +108,7 @@ def replicate(columns: Columns, unscaled: Columns, truth: float, seed: int) -> d
     """Each method's p-value of the truth, whether its 95% interval holds it, and its degrees of freedom where it has any.
 
     The functions are those behind ``linear``, ``wild_test`` and ``randomisation_test``. The interval by inversion of a
-    p-value, ties counted, holds the truth exactly where the truth is not rejected.
+    p-value holds the truth exactly where the truth is not rejected.
     """
     solution = solve(columns, TERMS)
     found = {}
@@ -118,15 +125,17 @@ def replicate(columns: Columns, unscaled: Columns, truth: float, seed: int) -> d
         "randomisation": randomisation_statistics(columns, TERMS, dealt, "t"),
         "randomisation_shares": randomisation_statistics(unscaled, TERMS, dealt, "t"),
         "wild": wild_statistics(solution, 0, draws=DRAWS, seed=seed)[0],
+        "wild_shares": wild_statistics(solve(unscaled, TERMS), 0, draws=DRAWS, seed=seed)[0],
     }
-    for name, statistics in by_inversion.items():
-        p = statistics.p_value_with_ties(truth)
-        found[name] = {"p": p, "held": p > LEVEL, "df": np.nan}
-    return found
+    p_values = {name: statistics.p_value(truth) for name, statistics in by_inversion.items()}
+    p_values["wild_with_ties"] = by_inversion["wild"].p_value_with_ties(truth)
+    return found | {name: {"p": p, "held": p > LEVEL, "df": np.nan} for name, p in p_values.items()}
 
 
-def run(layout: Layout, replications: int, effect: float = 0.0, effect_sd: float = 0.0, seed: int = SEED) -> pd.DataFrame:
-    """Replicate one layout.
+def run(
+    layout: Layout, replications: int, effect: float = 0.0, effect_sd: float = 0.0, seed: int = SEED, per_design: int = PER_DESIGN
+) -> pd.DataFrame:
+    """Replicate one layout; `per_design` replications share sizes, prior absence and weights.
 
     Returns
     -------
@@ -136,7 +145,7 @@ def run(layout: Layout, replications: int, effect: float = 0.0, effect_sd: float
     rng = np.random.default_rng([seed, layout.schools, layout.treated, int(effect_sd > 0)])
     tallies = {name: np.zeros(3) for name in METHODS}
     for number in range(replications):
-        if number % PER_DESIGN == 0:
+        if number % per_design == 0:
             pupils = make_pupils(layout, seed + number)
             columns, unscaled = read(pupils), read(pupils, "share")
         outcome = draw_outcome(columns, rng, effect, effect_sd)
@@ -147,11 +156,13 @@ def run(layout: Layout, replications: int, effect: float = 0.0, effect_sd: float
     return pd.DataFrame(rows, columns=["layout", "method", "replications", "rejected", "held", "df"])
 
 
-def run_all(replications: int = REPLICATIONS, varying: int = VARYING_REPLICATIONS) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every layout without an effect, and with effects that vary between schools."""
+def run_all(replications: int = REPLICATIONS, varying: int = VARYING_REPLICATIONS) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Every layout without an effect, and with effects that vary between schools; designs held fixed, without an effect."""
     null = pd.concat([run(layout, replications) for layout in LAYOUTS], ignore_index=True)
     mixed = pd.concat([run(layout, varying, EFFECT, EFFECT_SD) for layout in LAYOUTS], ignore_index=True)
-    return null, mixed
+    designs = [run(FIXED_LAYOUT, replications, seed=SEED + 1 + number, per_design=replications).assign(design=number + 1)
+               for number in range(FIXED_DESIGNS)]  # fmt: skip
+    return null, mixed, pd.concat(designs, ignore_index=True)
 
 
 def error(share: float, replications: int) -> float:
@@ -159,7 +170,7 @@ def error(share: float, replications: int) -> float:
     return (share * (1 - share) / replications) ** 0.5
 
 
-def results_text(null: pd.DataFrame, mixed: pd.DataFrame) -> str:
+def results_text(null: pd.DataFrame, mixed: pd.DataFrame, fixed: pd.DataFrame) -> str:
     """This part of ``RESULTS.md``."""
     count, few = int(null["replications"].iloc[0]), int(mixed["replications"].iloc[0])
     return "\n".join([
@@ -172,7 +183,7 @@ def results_text(null: pd.DataFrame, mixed: pd.DataFrame) -> str:
         f"{', '.join(map(str, WEIGHTS))}, scaled in each area to the number of mentored pupils.",
         f"- Outcome in percentage points: school effects (SD {SCHOOL_SD:g}), pupils (SD {PUPIL_SD:g}), {SLOPE:g} times prior absence. "
         "Fitted: treatment and prior absence, area effects absorbed, weighted, clustered by school.",
-        f"- Randomisation and bootstrap: all assignments or sign vectors where there are at most {DRAWS}, else {DRAWS} drawn; ties count. With 40/3 "
+        f"- Randomisation and bootstrap: all assignments or sign vectors where there are at most {DRAWS}, else {DRAWS} drawn. Ties count but in the bootstrap's p_value. With 40/3 "
         "and areas of 13 or 14 schools one school an area has mentors. Scaled weights depend on who was treated and stay with their rows when "
         "treatment is dealt again, so that the first randomisation row is approximate; the second fits with weights as matching shares them out "
         "before scaling.", "",
@@ -181,13 +192,46 @@ def results_text(null: pd.DataFrame, mixed: pd.DataFrame) -> str:
         f"{error(LEVEL, count):.2%}.", "",
         *_table(null, "rejected"), "",
         "The CR2 test is meant for 5 degrees of freedom and more; below, and with fewer than 5 treated schools, randomisation inference decides. "
-        "A test that rejects less often than 5% is cautious, not wrong: it costs power. The bootstrap is reported, not relied on.", "",
+        "A test that rejects less often than 5% is cautious, not wrong: it costs power.", "",
+        "The bootstrap is reported, not relied on. Its p_value is the one that `wild_test` prints first and its interval inverts; with "
+        f"{DRAWS} draws it and p_value_with_ties lie on one side of 5% unless draws tie. What drives it to reject too often with few treated schools is "
+        "weights scaled to the number treated: they leave each treated pupil far heavier than a comparison pupil. Without that scaling (last row) it "
+        "hardly ever rejects with few treated schools, as MacKinnon & Webb (2017) find.", "",
+        *_fixed_text(fixed),
         "### Effects that vary between schools", "",
         f"Mean effect {EFFECT:g} points, SD between schools {EFFECT_SD:g}. Share of 95% intervals that hold the mean effect; Monte Carlo standard error of 95%: "
         f"{error(LEVEL, few):.2%}. Randomisation inference and its interval are exact for an effect that is the same in every school; where it varies they "
         "are approximate.", "",
         *_table(mixed, "held"), "",
+        _coverage_text(mixed), "",
     ])
+
+
+def _fixed_text(fixed: pd.DataFrame) -> list[str]:
+    """Size of the randomisation tests where sizes, prior absence and weights never change."""
+    shares = fixed.pivot(index="method", columns="design", values="rejected")
+    mean = shares.mean(axis=1)
+    return [
+        "### No effect, sizes and weights held fixed over all replications", "",
+        f"{FIXED_LAYOUT.name}, {int(fixed['replications'].iloc[0]):,} replications of each of {shares.shape[1]} designs drawn at random and then kept, with the "
+        f"same {FIXED_LAYOUT.treated} treated schools throughout. Share of replications with p at most {LEVEL:.0%}.", "",
+        "| Method | " + " | ".join(f"design {number}" for number in shares) + " | mean |", "|:---|" + "---:|" * (shares.shape[1] + 1),
+        *(f"| {METHODS[name]} | " + " | ".join(f"{share:.1%}" for share in shares.loc[name]) + f" | {mean[name]:.1%} |" for name in RANDOMISATION), "",
+        "Randomisation inference promises 5% over the ways in which treatment could have been dealt, not for one of them: schools of unequal size and "
+        "weight are not exchangeable once the treated ones are fixed, for the mean of a small school varies more than that of a large one. A single "
+        "design can therefore lie above or below 5%; the promise is kept over designs, as in the table before, by weights that do not depend on who "
+        "was treated.", "",
+    ]
+
+
+def _coverage_text(mixed: pd.DataFrame) -> str:
+    """Which intervals of the methods that decide fall short, in words."""
+    decides = mixed["method"].isin(RANDOMISATION) | ((mixed["method"] == "CR2") & (mixed["df"] >= ENOUGH_DF))
+    short = mixed[decides & (mixed["held"] < LEAST_COVERAGE)]
+    names = {"randomisation": "randomisation with scaled weights", "randomisation_shares": "randomisation with weights before scaling", "CR2": "CR2"}
+    listed = "; ".join(f"{names[row.method]} at {row.layout} ({row.held:.1%})" for row in short.itertuples())
+    said = f"Below {LEAST_COVERAGE:.0%}, of the methods that decide: {listed}." if listed else f"None of the methods that decide is below {LEAST_COVERAGE:.0%}."
+    return f"{said} Recommended for randomisation inference: weights as matching shares them out, before scaling to the number treated."
 
 
 def _table(runs: pd.DataFrame, measure: str) -> list[str]:

@@ -20,7 +20,7 @@ FORMULA = '=HYPERLINK("http://example.invalid";"open")'
 
 @dataclass(frozen=True)
 class RowFault:
-    """Rows to append: copies of the sound row at ``model`` with ``changes``, one row each. ``rule`` None: intake must accept them.
+    """Rows to append: copies of the sound row at ``model`` with ``changes``, one row each; nothing is planted where there is no such row. ``rule`` None: intake must accept them.
 
     ``own_key`` starts a new value of the first key column, empty to keep the model's.
     """
@@ -30,7 +30,7 @@ class RowFault:
     rule: str | None
     changes: tuple[dict[str, Any], ...]
     own_key: str
-    model: Callable[[pd.DataFrame], int] = field(default=lambda frame: 0)
+    model: Callable[[pd.DataFrame], int | None] = field(default=lambda frame: 0)
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ def _one(name: str, column: str, rule: str | None, own_key: str, **changes: Any)
     return RowFault(name, column, rule, (changes,), own_key)
 
 
-def _with(column: str) -> Callable[[pd.DataFrame], int]:
-    """The first row with a value in a column."""
-    return lambda frame: int((frame[column] != "").to_numpy().argmax())
+def _with(column: str) -> Callable[[pd.DataFrame], int | None]:
+    """The first row with a value in a column, None where there is no such row."""
+    return lambda frame: next(iter(np.flatnonzero((frame[column] != "").to_numpy()).tolist()), None)
 
 
 def _started(name: str, column: str, rule: str, **changes: Any) -> RowFault:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evaluation.errors import DataError
-from evaluation.registers.entries import load_table
+from evaluation.registers.entries import load_table, table_names
 
 from .fault_rows import COPY_RULE, ROW_FAULTS, MarkFault, mark_faults
 from .files import RECORD, digest
@@ -71,13 +71,13 @@ def plant_faults(folder: Path, target: Path, root: Path, seed: int) -> list[Faul
     """
     if not (folder / RECORD).is_file():
         raise DataError("faults are planted in simulated extracts only", where=str(folder), mend="simulate the extracts first")
-    _make_room(target)
+    _make_room(target, root)
     sound = {path.stem: path for path in sorted(folder.glob("*.parquet"))}
     faults = []
     for name, path in sound.items():
         if name == "marks":
             faults += _plant_marks(folder, path, target / path.name)
-        elif name in ROW_FAULTS:
+        elif name in ROW_FAULTS and pq.read_metadata(path).num_rows and name != "deliveries":
             faults += _plant_rows(root, name, path, target / f"{name}.csv")
         elif name != "deliveries":
             shutil.copyfile(path, target / path.name)
@@ -87,9 +87,24 @@ def plant_faults(folder: Path, target: Path, root: Path, seed: int) -> list[Faul
     return faults
 
 
-def _make_room(target: Path) -> None:
-    if target.exists() and any(target.iterdir()) and not (target / LIST).is_file():
+def check_room(target: Path, root: Path) -> None:
+    """Refuse a folder that holds anything but an earlier copy with planted faults.
+
+    Raises
+    ------
+    DataError
+        It does, or is a file.
+    """
+    if not target.exists():
+        return
+    own = {LIST, WHOLE_FILES, *(f"{name}.{kind}" for name in table_names(root) for kind in ("csv", "parquet"))}
+    names = {path.name for path in target.iterdir()} if target.is_dir() else {target.name}
+    if names - own or (names and LIST not in names):
         raise DataError("the folder holds files that are no planted faults", where=str(target), mend="give a new or empty folder")
+
+
+def _make_room(target: Path, root: Path) -> None:
+    check_room(target, root)
     if target.exists():
         shutil.rmtree(target)
     target.mkdir(parents=True)
@@ -111,7 +126,10 @@ def _plant_rows(root: Path, name: str, path: Path, target: Path) -> list[Fault]:
     key = load_table(root, name).primary_key
     new, faults = [], []
     for number, planted in enumerate(ROW_FAULTS[name]):
-        model = frame.iloc[planted.model(frame)]
+        at = planted.model(frame)
+        if at is None:
+            continue
+        model = frame.iloc[at]
         rows = []
         for change in planted.changes:
             row = model.copy()

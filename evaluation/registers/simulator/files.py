@@ -77,3 +77,11 @@ def write_record(folder: Path, seed: int) -> None:
     files = {path.relative_to(folder).as_posix(): digest(path) for path in sorted(folder.rglob("*")) if path.is_file() and path.name != RECORD}
     record = {"schema_version": SCHEMA_VERSION, "label": "simulated", "seed": seed, "files": files}
     (folder / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def recorded_files(folder: Path) -> set[str]:
+    """Files that the simulator wrote by the record of a folder, the record among them; none where there is no readable record."""
+    try:
+        return {RECORD, *json.loads((folder / RECORD).read_text(encoding="utf-8"))["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()

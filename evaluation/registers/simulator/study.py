@@ -13,7 +13,7 @@ from evaluation.registers.calendar import default_calendar, half_terms, school_d
 
 from .attendance import Days, half_term_days
 from .costs import cost_table
-from .files import RECORD, delivery_table, write_absence, write_record, write_table
+from .files import RECORD, delivery_table, recorded_files, write_absence, write_record, write_table
 from .life import live
 from .marks import MarksFile
 from .people import draw_pupils, draw_schools
@@ -85,11 +85,13 @@ def simulate_extracts(section: SimulationSection, root: Path, folder: Path, seed
 
 
 def _make_room(folder: Path) -> None:
-    """Make the folder, or clear out what an earlier simulation left in it."""
+    """Make the folder, or clear out what an earlier simulation recorded that it wrote, the record first."""
+    if folder.exists() and not folder.is_dir():
+        raise DataError("there is a file of that name", where=str(folder), mend="give a new or empty folder")
     folder.mkdir(parents=True, exist_ok=True)
-    strangers = [p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".parquet",) and p.name != RECORD]
-    if strangers or (any(folder.iterdir()) and not (folder / RECORD).is_file()):
-        raise DataError("the folder holds files that are no simulated extracts", where=str(folder), mend="give a new or empty folder")
-    for path in folder.rglob("*.parquet"):
-        path.unlink()
-    (folder / RECORD).unlink(missing_ok=True)
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    strangers = sorted(found - recorded_files(folder))
+    if strangers:
+        raise DataError(f"the folder holds files that are no simulated extracts, such as `{strangers[0]}`", where=str(folder), mend="give a new or empty folder")
+    for name in sorted(found, key=lambda name: name != RECORD):
+        (folder / name).unlink()

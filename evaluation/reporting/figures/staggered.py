@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from evaluation.impact.bacon import KINDS
+from evaluation.impact.estimate import Estimate
 from evaluation.reporting.palette import BODY_POINTS, CATEGORICAL, DUO, MARKERS, QUIET_COLOUR, TEXT_COLOUR, new_figure, style_axes
 from evaluation.reporting.text import number_text
 
@@ -106,7 +107,7 @@ def event_study_bands_alt(frame: pd.DataFrame, *, base: int | None = -1, measure
 
 
 def sensitivity_figure(
-    frame: pd.DataFrame, *, kind: str, original: tuple[float, float] | None = None, breakdown: float | None = None, measure: str = MEASURE,
+    frame: pd.DataFrame, *, kind: str, original: tuple[float, float] | Estimate | None = None, breakdown: float | None = None, measure: str = MEASURE,
     conf_level: float = 0.95,
 ) -> Figure:  # fmt: skip
     """Draw the interval of an effect as trends are allowed to diverge more and more.
@@ -117,7 +118,7 @@ def sensitivity_figure(
         ``m, conf_low, conf_high``: how far trends may diverge, and the interval that holds then; infinite limits are drawn to the edge.
     kind : {"relative_magnitude", "smoothness"}
         What ``m`` counts.
-    original : (float, float), optional
+    original : (float, float) or Estimate, optional
         The interval that takes trends as parallel.
     breakdown : float, optional
         Smallest ``m`` at which the interval includes zero; infinite where none does.
@@ -129,6 +130,8 @@ def sensitivity_figure(
     matplotlib.figure.Figure
     """
     rows = frame.sort_values("m", ignore_index=True)
+    if isinstance(original, Estimate):
+        original = original.conf_low, original.conf_high
     level = number_text(100 * conf_level, 0)
     figure = new_figure(height=4.4)
     ax = figure.subplots()
