@@ -32,7 +32,7 @@ def code_mix(marks: pd.DataFrame) -> pd.DataFrame:
     possible = rows.groupby("academic_year")["sessions"].sum()
     chosen = rows.loc[~rows["code"].isin(["/", "\\"])]
     table = chosen.groupby(["academic_year", "code", "class"], as_index=False)["sessions"].sum()
-    table["share"] = percentage(table["sessions"], table["academic_year"].map(possible))
+    table["share"] = percentage(table["sessions"], table["academic_year"].map(possible).astype("float64"))
     table["meaning"] = table["code"].map({code.code: code.meaning for code in attendance_codes().values()})
     order = table.groupby("code")["sessions"].sum()
     table["total"] = table["code"].map(order)

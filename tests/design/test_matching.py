@@ -49,6 +49,30 @@ def test_equal_units_on_either_side_are_drawn_too():
     assert {next(u for t, u in pair_set(match(data, "treated", on=["a"], seed=seed, replace=True)) if t == 0) for seed in range(40)} == {1, 2}
 
 
+def test_a_unit_halfway_between_two_draws_its_side():
+    data = pd.DataFrame({"treated": [1, 0, 0, 0, 1, 0, 0], "x": [0.5, 0.0, 1.0, -9.0, -9.5, 9.0, 8.0]})
+    sides = {next(u for t, u in pair_set(match(data, "treated", on=["x"], distance="scaled_euclidean", seed=seed)) if t == 0) for seed in range(40)}
+    assert sides == {1, 2}
+    same = tiny([0, 1, 0, 1, 0, 0, 0], [2.0, 2.0, 2.0, 3.5, 3.0, 1.0, 5.0])  # units 0 and 2 are both exactly as unit 1
+    sides = {next(u for t, u in pair_set(match(same, "treated", on=["score"], seed=seed)) if t == 1) for seed in range(40)}
+    assert sides == {0, 2}
+
+
+def test_ties_by_order_take_the_unit_fewer_rows_away_and_the_left_one_if_as_many():
+    """All scores equal, so that rows stand in file order and the search walks outwards from the treated one, left first."""
+    for places, expected in (([0, 0, 1, 0, 0], 1), ([0, 1, 1, 0], 0)):
+        treated = pd.Series(places)
+        data = pd.DataFrame({"treated": treated, "score": 0.0})
+        data.loc[len(data)] = [0, 1.0]
+        data.loc[len(data)] = [1, 1.0]  # the score must vary
+        pairs = pair_set(match(data, "treated", on=["score"], ties="order", order="data"))
+        assert min(pairs) == (places.index(1), expected)
+    data = pd.DataFrame({"treated": [0, 1, 0, 0, 0, 1], "score": [0.0, 0.0, 0.0, 0.0, 1.0, 1.0], "g": list("abaaaa")})
+    data.loc[len(data)] = [0, 0.0, "b"]
+    data.loc[len(data)] = [0, 0.0, "b"]
+    assert min(pair_set(match(data, "treated", on=["score"], exact=["g"], ties="order", order="data"))) == (1, 6)
+
+
 def test_dropped_units_have_a_reason_and_change_the_estimand():
     data = tiny([1, 0, 1, 1, 0, 1, 0, 0], [1.0, 1.1, 1.2, 3.0, 0.9, 2.0, 2.9, 9.0], g=list("aabbccdd"))
     data.loc[5, "g"] = "a"

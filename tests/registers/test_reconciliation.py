@@ -95,3 +95,9 @@ def test_a_scale_whose_items_have_different_ranges_is_refused():
 
 def test_the_tiny_calendar_is_what_these_tests_count_on():
     assert len(OLD) == 30 and len(LAST) == 5 and tiny.WEEKS[0] == "2023-09-04" and date(2023, 9, 4) == OLD[0]
+
+
+def test_where_everyone_is_always_present_no_code_is_listed():
+    marks = pd.DataFrame({"academic_year": "2023/24", "weekday": [1, 1], "session": ["AM", "PM"], "code": ["/", "\\"], "class": "attending", "sessions": [3, 4]})
+    assert len(code_mix(marks)) == 0 and weekday_pattern(marks)["absence_rate"].tolist() == [0.0, 0.0]
+    assert len(code_mix(marks.iloc[:0])) == 0 and len(weekday_pattern(marks.iloc[:0])) == 0

@@ -113,6 +113,20 @@ def test_without_support_a_draw_is_its_untreated_outcomes_and_a_harmful_effect_r
     assert (drawn.outcomes.absent <= drawn.outcomes.untreated).all()
 
 
+def met_before(drawn) -> float:
+    """Share of the pupils referred who had met the rule earlier, since the window before their school opened."""
+    outcomes, listed = drawn.outcomes, drawn.outcomes.referred
+    met = (outcomes.possible > 0) & (10 * outcomes.untreated.astype(int) >= outcomes.possible)
+    half_term = np.arange(1, met.shape[1] + 1)
+    earlier = (half_term >= drawn.schools.opens[listed["school"]][:, None] - 1) & (half_term < listed["half_term"].to_numpy()[:, None] - 1)
+    return float((met[listed["pupil"]] & earlier).any(axis=1).mean())
+
+
+def test_pupils_who_met_the_rule_before_are_referred_as_seldom_as_registered():
+    shares = [met_before(draw_panel(small_design(roll__pupils_per_school=150, referral__again_weight=weight), SEED)) for weight in (0.0, 0.05, 1.0)]
+    assert shares[0] + 0.05 < shares[1] < shares[2] - 0.1
+
+
 def test_closures_and_lost_registers_are_no_possible_sessions(drawn):
     """Shares of sessions within four standard errors: schools close and year groups' registers are lost together."""
     sound = np.maximum(drawn.outcomes.possible, 0).sum()
