@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from evaluation.design.nearest import Problem, Triples
 from evaluation.errors import ParameterError
@@ -31,6 +30,8 @@ def pair_optimally(problem: Problem, ratio: int) -> Triples:
     ParameterError
         A stratum has too many pairs.
     """
+    from scipy.optimize import linear_sum_assignment  # costs a third of a second: only who asks for it waits
+
     parts: list[Triples] = []
     for rows, others in _strata(problem):
         gaps = _distances(problem, np.repeat(rows, ratio), others)
@@ -123,6 +124,8 @@ def _with_partner(rows: np.ndarray, others: np.ndarray, gaps: np.ndarray) -> tup
 
 def _cheapest_cover(gaps: np.ndarray) -> np.ndarray:
     """Edges (i, j), one row each, that reach every row and every column of a matrix of distances at the least total."""
+    from scipy.optimize import linear_sum_assignment
+
     nearest_here, nearest_there = gaps.argmin(axis=1), gaps.argmin(axis=0)
     saved = gaps.min(axis=1)[:, None] + gaps.min(axis=0) - gaps
     np.maximum(saved, 0.0, out=saved)  # forbidden pairs save nothing

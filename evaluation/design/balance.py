@@ -151,10 +151,11 @@ def _kolmogorov_smirnov(one: tuple[np.ndarray, np.ndarray | None], other: tuple[
     """
     smaller, larger = (one, other) if len(one[0]) <= len(other[0]) else (other, one)
     (points, heights), (values, totals) = _distribution(*smaller), _distribution(*larger)
+    first = np.flatnonzero(np.concatenate([[True], points[1:] != points[:-1]]))
+    beyond = np.append(first[1:], len(points))
     gap = 0.0
-    for side in ("left", "right"):  # just below each value, and at it
-        own = _at(heights, np.searchsorted(points, points, side))
-        gap = max(gap, float(np.abs(own - _at(totals, np.searchsorted(values, points, side))).max()))
+    for side, place in (("left", first), ("right", beyond)):  # just below each distinct value, and at it
+        gap = max(gap, float(np.abs(_at(heights, place) - _at(totals, np.searchsorted(values, points[first], side))).max()))
     return gap
 
 

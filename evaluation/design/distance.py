@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.linalg.lapack import dpstrf
 
 from evaluation.design.covariates import numeric_columns
 from evaluation.errors import UnidentifiedError
@@ -92,6 +91,8 @@ def _root_of_inverse(covariance: np.ndarray) -> np.ndarray:
 
     By pivoted Cholesky, whose first column depends on the pivot: the rule for ties sorts by it, as in MatchIt.
     """
+    from scipy.linalg.lapack import dpstrf  # slow to import: only who asks for it waits
+
     values, vectors = np.linalg.eigh(covariance)
     kept = values > RANK_TOLERANCE * values.max()
     inverse = np.linalg.inv(covariance) if kept.all() else (vectors[:, kept] / values[kept]) @ vectors[:, kept].T

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from evaluation.design.nearest import Found, Problem
 
@@ -32,7 +32,7 @@ class CovariateSpace:
         self.had: dict[int, set[int]] = {}
         self.members = _by_stratum(problem)
         self.scores = {stratum: problem.score[rows] for stratum, rows in self.members.items()} if problem.width is not None else {}
-        self.trees: dict[int, cKDTree] = {}
+        self.trees: dict[int, Any] = {}
         self.line = None
         if problem.coin is None:
             self.line = np.empty(len(problem.points), dtype=np.int64)
@@ -74,6 +74,8 @@ class CovariateSpace:
             yield members[start:stop], np.inf
             return
         if problem.points.shape[1] <= LARGEST_TREE:
+            from scipy.spatial import cKDTree  # slow to import: only who asks for it waits
+
             if stratum not in self.trees:
                 self.trees[stratum] = cKDTree(problem.points[members])
             look = FIRST_LOOK

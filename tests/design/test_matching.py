@@ -6,6 +6,7 @@ import pytest
 
 from evaluation.design import match
 from evaluation.design.matching import ALL_MATCHED, NO_FREE, NO_STRATUM, OUTSIDE_CALIPER, OUTSIDE_SUPPORT, SOME_DROPPED
+from evaluation.design.nearest import Problem, ScoreLine
 from evaluation.errors import DataError, EvaluationError, ParameterError, UnidentifiedError
 from tests.design.matching_invariants import check_matching, pair_set
 
@@ -49,28 +50,19 @@ def test_equal_units_on_either_side_are_drawn_too():
     assert {next(u for t, u in pair_set(match(data, "treated", on=["a"], seed=seed, replace=True)) if t == 0) for seed in range(40)} == {1, 2}
 
 
-def test_a_unit_halfway_between_two_draws_its_side():
-    data = pd.DataFrame({"treated": [1, 0, 0, 0, 1, 0, 0], "x": [0.5, 0.0, 1.0, -9.0, -9.5, 9.0, 8.0]})
-    sides = {next(u for t, u in pair_set(match(data, "treated", on=["x"], distance="scaled_euclidean", seed=seed)) if t == 0) for seed in range(40)}
-    assert sides == {1, 2}
-    same = tiny([0, 1, 0, 1, 0, 0, 0], [2.0, 2.0, 2.0, 3.5, 3.0, 1.0, 5.0])  # units 0 and 2 are both exactly as unit 1
-    sides = {next(u for t, u in pair_set(match(same, "treated", on=["score"], seed=seed)) if t == 1) for seed in range(40)}
-    assert sides == {0, 2}
+@pytest.mark.parametrize(("coin", "taken"), [(True, 2), (False, 0)])
+def test_a_unit_halfway_between_two_takes_the_side_of_its_coin(coin, taken):
+    seekers = np.array([False, True, False])
+    problem = Problem(seekers=seekers, pool=~seekers, group=np.zeros(3, dtype=int), rank=np.arange(3), coin=np.array([coin] * 3), score=np.array([0.0, 1.0, 2.0]))
+    assert ScoreLine(problem).nearest(1) == (taken, 1.0)
 
 
-def test_ties_by_order_take_the_unit_fewer_rows_away_and_the_left_one_if_as_many():
-    """All scores equal, so that rows stand in file order and the search walks outwards from the treated one, left first."""
-    for places, expected in (([0, 0, 1, 0, 0], 1), ([0, 1, 1, 0], 0)):
-        treated = pd.Series(places)
-        data = pd.DataFrame({"treated": treated, "score": 0.0})
-        data.loc[len(data)] = [0, 1.0]
-        data.loc[len(data)] = [1, 1.0]  # the score must vary
-        pairs = pair_set(match(data, "treated", on=["score"], ties="order", order="data"))
-        assert min(pairs) == (places.index(1), expected)
-    data = pd.DataFrame({"treated": [0, 1, 0, 0, 0, 1], "score": [0.0, 0.0, 0.0, 0.0, 1.0, 1.0], "g": list("abaaaa")})
-    data.loc[len(data)] = [0, 0.0, "b"]
-    data.loc[len(data)] = [0, 0.0, "b"]
-    assert min(pair_set(match(data, "treated", on=["score"], exact=["g"], ties="order", order="data"))) == (1, 6)
+@pytest.mark.parametrize(("strata", "taken"), [("babb", 3), ("bbba", 1), ("abbb", 1), ("bbbb", 1), ("aabb", 3)])
+def test_ties_by_order_take_the_unit_fewer_rows_away_and_the_left_one_if_as_many(strata, taken):
+    """All scores equal, so that rows stand in file order; row 2 seeks a partner of its stratum."""
+    seekers = np.array([False, False, True, False])
+    problem = Problem(seekers=seekers, pool=~seekers, group=np.array([ord(s) - ord("a") for s in strata]), rank=np.arange(4), coin=None, score=np.zeros(4))
+    assert ScoreLine(problem).nearest(2) == (taken, 0.0)
 
 
 def test_dropped_units_have_a_reason_and_change_the_estimand():

@@ -195,8 +195,8 @@ def results_text(null: pd.DataFrame, mixed: pd.DataFrame, fixed: pd.DataFrame) -
         "A test that rejects less often than 5% is cautious, not wrong: it costs power.", "",
         "The bootstrap is reported, not relied on. Its p_value is the one that `wild_test` prints first and its interval inverts; with "
         f"{DRAWS} draws it and p_value_with_ties lie on one side of 5% unless draws tie. What drives it to reject too often with few treated schools is "
-        "weights scaled to the number treated: they leave each treated pupil far heavier than a comparison pupil. Without that scaling (last row) it "
-        "hardly ever rejects with few treated schools, as MacKinnon & Webb (2017) find.", "",
+        "above all weights scaled to the number treated: they leave each treated pupil far heavier than a comparison pupil. Without that scaling "
+        f"(its third row) it is near its level, and at {FIXED_LAYOUT.name} hardly ever rejects, as MacKinnon & Webb (2017) find with few treated.", "",
         *_fixed_text(fixed),
         "### Effects that vary between schools", "",
         f"Mean effect {EFFECT:g} points, SD between schools {EFFECT_SD:g}. Share of 95% intervals that hold the mean effect; Monte Carlo standard error of 95%: "

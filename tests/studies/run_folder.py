@@ -22,7 +22,7 @@ import duckdb
 import pandas as pd
 import yaml
 
-from evaluation.registers.dictionary import check_frame, load_table
+from evaluation.registers.dictionary import check_frame, load_table, typed_frame
 from evaluation.runs.stages import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,7 +208,7 @@ def check_tables(run: RunFolder) -> None:
             frame = pd.read_parquet(path)
             checked = check_frame(load_table(ROOT, name), frame)
             keys = list(load_table(ROOT, name).primary_key)
-            pd.testing.assert_frame_equal(checked[keys].reset_index(drop=True), frame[keys], check_dtype=False)
+            pd.testing.assert_frame_equal(checked[keys], typed_frame(load_table(ROOT, name), frame)[keys])
             with duckdb.connect() as con:
                 relation = f"read_parquet('{path.as_posix()}')"
                 real = [c[0] for c in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall() if c[1] in ("DOUBLE", "FLOAT")]
