@@ -22,7 +22,7 @@ def results_text(found: c.Calibration) -> str:
         + ", ".join(f"![{name}]({name})" for name in c.PICTURES), "",
         "### Persistent and severe absence, 2022/23", "",
         "Published: Department for Education, absence bands of England, % of enrolments. Drawn: pupils of "
-        f"{len(c.DRAWS)} draws of the same design without marks, nearly free of sampling noise, which the tolerances ({c.PERSISTENT_TOLERANCE} and {c.SEVERE_TOLERANCE} points) are held "
+        f"{len(c.DRAWS)} draws of the same design without marks, with little sampling noise (but a point or two in year groups of special schools), which the tolerances ({c.PERSISTENT_TOLERANCE} and {c.SEVERE_TOLERANCE} points) are held "
         "against. Marked: enrolments of one sample with marks, with the noise of its size. Totals and year groups of the publication include short enrolments "
         "whose free meals and needs are unclassified (about 1%, four in ten of them severely absent), so groups and totals cannot all be met exactly.", "",
         "| Phase | Group | Persistent: published | drawn | marked | Severe: published | drawn | marked |", LINE, *[_rate_line(key, row) for key, row in found.rates.iterrows()], "",
