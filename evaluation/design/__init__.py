@@ -4,12 +4,14 @@ from evaluation.design.balance import Balance, balance
 from evaluation.design.cohort import Cohort, build_cohort
 from evaluation.design.flow import attrition, cohort_flow, stack_counts
 from evaluation.design.matching import Matching, match
+from evaluation.design.offer import OfferWeights, offer_weights
+from evaluation.design.outcomes import OUTCOMES, Outcome, measure_outcomes, outcome_rows, outcome_summary
 from evaluation.design.registered import MatchedCohort, design_rows, match_cohort, matched_counts, weighted_trajectories
 from evaluation.design.weighting import ReferralRisk, Weighting, propensity_weights, referral_risk_weights
 from evaluation.design.windows import Windows, season_matched_windows
 
 __all__ = [
-    "Balance", "Cohort", "MatchedCohort", "Matching", "ReferralRisk", "Weighting", "Windows", "attrition", "balance", "build_cohort", "cohort_flow",
-    "design_rows", "match", "match_cohort", "matched_counts", "propensity_weights", "referral_risk_weights", "season_matched_windows", "stack_counts",
-    "weighted_trajectories",
+    "OUTCOMES", "Balance", "Cohort", "MatchedCohort", "Matching", "OfferWeights", "Outcome", "ReferralRisk", "Weighting", "Windows", "attrition",
+    "balance", "build_cohort", "cohort_flow", "design_rows", "match", "match_cohort", "matched_counts", "measure_outcomes", "offer_weights",
+    "outcome_rows", "outcome_summary", "propensity_weights", "referral_risk_weights", "season_matched_windows", "stack_counts", "weighted_trajectories",
 ]

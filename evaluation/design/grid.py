@@ -89,10 +89,9 @@ def panel_grid(panel: pd.DataFrame, schools: pd.DataFrame) -> Grid:
     if school.isna().any():
         raise DataError(f"school {panel.loc[school.isna(), 'school_id'].iloc[0]!r} is not in the list of schools", where="table `panel`, column `school_id`",
                         mend="add the school to the schools extract")
-    row, column = pupils.get_indexer(panel["pupil_id"]), panel["half_term"].to_numpy(dtype=int)
+    row, column = _places(pupils, panel)
     shape = (len(pupils), int(column.max()) + 1)
-    group = panel["year_group"].to_numpy(dtype=int)
-    ended = (group == LAST_YEAR_GROUP) & (column % HALF_TERMS_A_YEAR == 0)
+    group, ended = panel["year_group"].to_numpy(dtype=int), _ended(panel)
 
     def lay(values: np.ndarray, empty: int) -> np.ndarray:
         grid = np.full(shape, empty, dtype=np.int64)
@@ -106,3 +105,22 @@ def panel_grid(panel: pd.DataFrame, schools: pd.DataFrame) -> Grid:
         possible=lay(np.where(ended, 0, panel["harmonised_possible"].to_numpy(dtype=int)), 0),
         school=lay(school.to_numpy(dtype=int), -1), year_group=lay(group, -1),
         year=[str(years.get(h, "")) for h in range(shape[1])])
+
+
+def lay_out(grid: Grid, panel: pd.DataFrame, columns: list[str]) -> dict[str, np.ndarray]:
+    """Further counts of the panel on the grid's pupils and half-terms; 0 where not on roll and in Year 11's last half-term."""
+    place, ended = _places(grid.pupils, panel), _ended(panel)
+    laid = {}
+    for name in columns:
+        laid[name] = np.zeros(grid.absent.shape, dtype=np.int64)
+        laid[name][place] = np.where(ended, 0, panel[name].to_numpy(dtype=int))
+    return laid
+
+
+def _places(pupils: pd.Index, panel: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return pupils.get_indexer(panel["pupil_id"]), panel["half_term"].to_numpy(dtype=int)
+
+
+def _ended(panel: pd.DataFrame) -> np.ndarray:
+    """Whether a row is the last half-term of Year 11, in which these pupils are at their examinations or gone."""
+    return (panel["year_group"].to_numpy(dtype=int) == LAST_YEAR_GROUP) & (panel["half_term"].to_numpy(dtype=int) % HALF_TERMS_A_YEAR == 0)

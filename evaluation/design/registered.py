@@ -139,7 +139,8 @@ def _specifications(rules: MatchingSection) -> list[tuple[str, list[str]]]:
     return listed
 
 
-def _exact(design: str, rules: MatchingSection) -> list[str]:
+def exact_columns(design: str, rules: MatchingSection) -> list[str]:
+    """Columns on which pupils of a design are equal: the registered ones, and the area within areas."""
     own = ["area_code"] if design.startswith("within_area") else []
     return [*own, *(c for c in rules.exact_columns if c not in own)]
 
@@ -155,7 +156,7 @@ def _usable(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSecti
             raise UnidentifiedError(f"{said} is left in the design `{design}`", where="matching",
                                     mend="see the flow table, and how many schools of both kinds each area has")
     levels = [c for c in on if not pd.api.types.is_float_dtype(rows[c].dtype)]
-    groupings = [(_exact(design, rules), NO_STRATUM), *(([c], f"no comparison unit with the same {c}") for c in levels)]
+    groupings = [(exact_columns(design, rules), NO_STRATUM), *(([c], f"no comparison unit with the same {c}") for c in levels)]
     usable, unmatched = rows, []
     while True:
         before = len(usable)
@@ -174,7 +175,7 @@ def _usable(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSecti
 
 def _match(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSection, seed: int) -> Matching:
     """Match inside strata, on a score that knows stacks and areas, so that it tells pupils of one stratum apart."""
-    exact = _exact(design, rules)
+    exact = exact_columns(design, rules)
     data = rows.assign(year_group=rows["year_group"].astype("category"))
     varying = [c for c in on if data[c].nunique() > 1]  # a characteristic that all share is matched as it stands
     effects = pd.get_dummies(rows[[c for c in ("area_code", "stack") if c in exact and c not in on]].astype(str), drop_first=True, dtype=float)
@@ -190,7 +191,7 @@ def _caliper(rows: pd.DataFrame, design: str, matching: Matching, rules: Matchin
 
     The score knows stacks and areas, which are matched exactly, so that it varies more over all rows than inside a stratum.
     """
-    strata = matching.score.groupby([rows[c] for c in _exact(design, rules)])
+    strata = matching.score.groupby([rows[c] for c in exact_columns(design, rules)])
     freedom = len(rows) - strata.ngroups
     within = ((matching.score - strata.transform("mean")) ** 2).sum()
     return {"design": design, "caliper": np.nan if matching.caliper is None else matching.caliper, "sd_score": float(matching.score.std(ddof=1)),

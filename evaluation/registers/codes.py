@@ -19,7 +19,8 @@ CLASSES = (
 PRESENT_CLASSES = ("attending", "approved_educational_activity")
 ABSENT_CLASSES = ("authorised_absence", "unauthorised_absence")
 # Codes that the panel counts on their own beside their class.
-OWN_COUNTS = {"C2": "part_time", "L": "late", "E": "suspended", "U": "late_after_close", "B": "off_site", "K": "off_site"}
+OWN_COUNTS = {"C2": "part_time", "L": "late", "E": "suspended", "U": "late_after_close", "B": "off_site", "K": "off_site",
+              "M": "medical", "I": "illness"}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ SELECT
     {late} AS sessions_late,
     {suspended} AS sessions_suspended,
     {late_after_close} AS sessions_late_after_close,
+    {medical} AS sessions_medical,
+    {illness} AS sessions_illness,
     {harmonised_attended} AS harmonised_attended,
     {harmonised_absent} AS harmonised_absent
 FROM unpacked

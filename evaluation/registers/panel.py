@@ -1,7 +1,7 @@
 """From session marks to the pupil by half-term panel: whole-number counts, and the rates that follow from them.
 
 One scan of the marks adds up whole numbers per pupil and stretch of days (``tallies.sql``). Each code adds one to the counter
-of its group; nine counters of seven bits share a number, so two numbers hold all eighteen groups. Every count and rate of the
+of its group; nine counters of seven bits share a number, so three numbers hold every group. Every count and rate of the
 panel, and every rule of marks that a clean register keeps, follows from these sums.
 """
 
@@ -19,29 +19,32 @@ if TYPE_CHECKING:
 # Department for Education: absent for 10% or more (50% or more) of the pupil's own possible sessions.
 PERSISTENT_TIMES, SEVERE_TIMES = 10, 2
 COUNTER_BITS, COUNTERS = 7, 9
+NUMBERS = ("codes_a", "codes_b", "codes_c")  # each holds COUNTERS counters
 MOST_MARKS = (1 << COUNTER_BITS) - 1  # marks of a stretch of days that a counter can hold; a stretch has at most 124 sessions
 
 CODE_COUNTS = (
     "sessions_attending", "sessions_approved_activity", "sessions_authorised", "sessions_unauthorised", "sessions_not_possible", "sessions_no_mark",
-    "sessions_off_site", "sessions_c2", "sessions_late", "sessions_suspended", "sessions_late_after_close", "harmonised_attended", "harmonised_absent",
+    "sessions_off_site", "sessions_c2", "sessions_late", "sessions_suspended", "sessions_late_after_close", "sessions_medical", "sessions_illness",
+    "harmonised_attended", "harmonised_absent",
 )
 PANEL_COLUMNS = (
     "pupil_id", "half_term", "academic_year", "school_id", "area_code", "year_group", "sessions_possible", "sessions_attended",
     "sessions_authorised", "sessions_unauthorised", "sessions_not_possible", "sessions_no_mark", "sessions_approved_activity", "sessions_off_site",
-    "sessions_c2", "sessions_late", "sessions_suspended", "sessions_late_after_close", "sessions_open", "absence_rate",
+    "sessions_c2", "sessions_late", "sessions_suspended", "sessions_late_after_close", "sessions_medical", "sessions_illness", "sessions_open", "absence_rate",
     "persistent_absence", "severe_absence", "harmonised_possible", "harmonised_absent", "harmonised_absence_rate",
 )
 
 
 def load_codes(con: duckdb.DuckDBPyConnection) -> None:
-    """Make tables ``mark_codes`` (code, codes_a, codes_b: what a mark adds to the counters) and ``mark_classes`` (code,
+    """Make tables ``mark_codes`` (code and ``NUMBERS``: what a mark adds to the counters) and ``mark_classes`` (code,
     class_before, class_from, harmonised_class) in a connection."""
     rows = []
     for place, group in enumerate(code_groups()):
         one = 1 << (COUNTER_BITS * (place % COUNTERS))
-        rows += [(code, one if place < COUNTERS else 0, one if place >= COUNTERS else 0) for code in group.codes]
+        added = [one if place // COUNTERS == number else 0 for number in range(len(NUMBERS))]
+        rows += [(code, *added) for code in group.codes]
     classes = [(c.code, c.class_before, c.class_from, c.harmonised_class) for c in attendance_codes().values()]
-    for columns, values in (("mark_codes (code VARCHAR, codes_a BIGINT, codes_b BIGINT)", rows),
+    for columns, values in ((f"mark_codes (code VARCHAR, {', '.join(f'{name} BIGINT' for name in NUMBERS)})", rows),
                             ("mark_classes (code VARCHAR, class_before VARCHAR, class_from VARCHAR, harmonised_class VARCHAR)", classes)):
         con.execute(f"CREATE OR REPLACE TEMP TABLE {columns}")
         marks = "(" + ", ".join("?" * len(values[0])) + ")"
@@ -134,8 +137,7 @@ def _sums() -> str:
 def _counter(place: int) -> str:
     """SQL of one counter of a tally ``t``: a division by a power of two, which is exact."""
     unit = 1 << (COUNTER_BITS * (place % COUNTERS))
-    column = "t.codes_a" if place < COUNTERS else "t.codes_b"
-    return f"CAST(({column} & {MOST_MARKS * unit}) / {unit} AS BIGINT)"
+    return f"CAST((t.{NUMBERS[place // COUNTERS]} & {MOST_MARKS * unit}) / {unit} AS BIGINT)"
 
 
 def _measure(chosen) -> str:

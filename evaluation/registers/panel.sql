@@ -19,6 +19,8 @@ SELECT
     c.sessions_late,
     c.sessions_suspended,
     c.sessions_late_after_close,
+    c.sessions_medical,
+    c.sessions_illness,
     o.sessions_open,
     CASE WHEN c.sessions_attending + c.sessions_approved_activity + c.sessions_authorised + c.sessions_unauthorised > 0
          THEN CAST(100 * (c.sessions_authorised + c.sessions_unauthorised) AS DOUBLE)

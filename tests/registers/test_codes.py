@@ -6,7 +6,7 @@ import pytest
 
 from evaluation.errors import DataError
 from evaluation.registers.codes import CLASSES, CODE_CHANGE, attendance_codes, code_class, code_groups, withdrawn_code_mend
-from evaluation.registers.panel import COUNTER_BITS, COUNTERS
+from evaluation.registers.panel import COUNTER_BITS, COUNTERS, NUMBERS
 
 ATTENDING, ACTIVITY = "attending", "approved_educational_activity"
 AUTHORISED, UNAUTHORISED = "authorised_absence", "unauthorised_absence"
@@ -61,13 +61,13 @@ def test_unknown_codes_are_refused(code):
         code_class(code, FIRST_FROM)
 
 
-def test_groups_hold_every_code_once_and_fit_two_whole_numbers():
+def test_groups_hold_every_code_once_and_fit_three_whole_numbers():
     groups = code_groups()
     assert sorted(code for group in groups for code in group.codes) == sorted(BEFORE_AND_FROM)
-    assert len(groups) <= 2 * COUNTERS and COUNTERS * COUNTER_BITS <= 63
+    assert len(groups) <= len(NUMBERS) * COUNTERS and COUNTERS * COUNTER_BITS <= 63
     for group in groups:
         assert {BEFORE_AND_FROM[code] for code in group.codes} == {(group.class_before, group.class_from)}
-    assert [g.codes for g in groups if g.own_count] == [("L",), ("B",), ("K",), ("C2",), ("E",), ("U",)]
+    assert [g.codes for g in groups if g.own_count] == [("L",), ("B",), ("K",), ("C2",), ("E",), ("I",), ("M",), ("U",)]
 
 
 @pytest.mark.parametrize("code", [code for code, kinds in BEFORE_AND_FROM.items() if None in kinds])

@@ -14,7 +14,7 @@ BEFORE, SINCE = date(2024, 6, 3), date(2024, 9, 2)  # first days of half-terms 6
 COLUMN_OF = {
     "sessions_authorised": "authorised_absence", "sessions_unauthorised": "unauthorised_absence", "sessions_not_possible": "not_possible",
     "sessions_no_mark": "no_mark", "sessions_approved_activity": "approved_educational_activity", "sessions_c2": "C2", "sessions_late": "L",
-    "sessions_suspended": "E", "sessions_late_after_close": "U", "harmonised_absent": "harmonised_absent",
+    "sessions_suspended": "E", "sessions_late_after_close": "U", "sessions_medical": "M", "sessions_illness": "I", "harmonised_absent": "harmonised_absent",
 }  # fmt: skip
 
 
@@ -59,7 +59,8 @@ def test_each_code_alone_on_each_side_of_the_change(tmp_path, since):
         expected = {"sessions_attended": kind in ("attending", "approved_educational_activity"), "sessions_authorised": kind == "authorised_absence",
                     "sessions_unauthorised": kind == "unauthorised_absence", "sessions_not_possible": kind == "not_possible", "sessions_no_mark": kind == "no_mark",
                     "sessions_approved_activity": kind == "approved_educational_activity", "sessions_c2": code == "C2", "sessions_late": code == "L",
-                    "sessions_suspended": code == "E", "sessions_late_after_close": code == "U", "sessions_off_site": code in "BK"}
+                    "sessions_suspended": code == "E", "sessions_late_after_close": code == "U", "sessions_off_site": code in "BK",
+                    "sessions_medical": code == "M", "sessions_illness": code == "I"}
         assert {name: int(row[name]) for name in expected} == {name: int(value) for name, value in expected.items()}, code
     rules = {row["value"].split(" on ")[0]: row["rule"] for _, row in taken["intake_rejects"].iterrows()}
     name = "outdated code" if since else "code not yet in use"
