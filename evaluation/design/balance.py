@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.design.covariates import numeric_columns, treatment_indicator
+from evaluation.design.distributions import largest_gaps
 from evaluation.errors import DataError, UnidentifiedError
 
 STANDARDISED_BY = "standard deviation of the treated group before adjustment"
@@ -88,16 +89,18 @@ def _part(inside: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np
 def _line(name: str, x: np.ndarray, parts: dict) -> dict:
     """One row of the table: every figure before and after."""
     binary = bool(((x == 0.0) | (x == 1.0)).all())
-    share = {key: own for key, (_, own, _) in parts.items()}
-    values = {} if binary else {key: x[rows] for key, (rows, _, _) in parts.items()}
-    mean = {key: float(whole @ x if binary else values[key].mean() if share[key] is None else share[key] @ values[key])
-            for key, (_, _, whole) in parts.items()}
-    variance = {key: mean[key] * (1.0 - mean[key]) if binary else _variance(values[key], share[key], mean[key]) for key in parts}
+    mean, variance = {}, {}
+    for key, (rows, share, whole) in parts.items():
+        values = None if binary else x[rows]
+        mean[key] = float(whole @ x if binary else values.mean() if share is None else share @ values)
+        variance[key] = mean[key] * (1.0 - mean[key]) if binary else _variance(values, share, mean[key])
     sd = np.sqrt(variance["t", False])
     difference = {after: mean["t", after] - mean["c", after] for after in (False, True)}
     ratio = {after: np.nan if binary else _ratio(variance["t", after], variance["c", after]) for after in (False, True)}
-    ks = {after: abs(difference[after]) if binary else _kolmogorov_smirnov(*((values[arm, after], share[arm, after]) for arm in "tc"))
-          for after in (False, True)}
+    if binary:
+        ks = {after: abs(gap) for after, gap in difference.items()}
+    else:
+        ks = dict(zip((False, True), largest_gaps(x, [(parts["t", after][2], parts["c", after][2]) for after in (False, True)]), strict=True))
     return {
         "covariate": name,
         "mean_treated": mean["t", True],
@@ -141,34 +144,3 @@ def _variance(x: np.ndarray, share: np.ndarray | None, mean: float) -> float:
 
 def _ratio(top: float, bottom: float) -> float:
     return float(top / bottom) if bottom > 0 else np.nan
-
-
-def _kolmogorov_smirnov(one: tuple[np.ndarray, np.ndarray | None], other: tuple[np.ndarray, np.ndarray | None]) -> float:
-    """Largest distance between the distribution functions of two arms, each (values, shares).
-
-    Between two neighbouring values of the smaller arm its own function stands still and the other only rises, so that the distance
-    is largest at one of the smaller arm's values or just below it: the larger arm is looked up there alone.
-    """
-    smaller, larger = (one, other) if len(one[0]) <= len(other[0]) else (other, one)
-    (points, heights), (values, totals) = _distribution(*smaller), _distribution(*larger)
-    first = np.flatnonzero(np.concatenate([[True], points[1:] != points[:-1]]))
-    beyond = np.append(first[1:], len(points))
-    gap = 0.0
-    for side, place in (("left", first), ("right", beyond)):  # just below each distinct value, and at it
-        gap = max(gap, float(np.abs(_at(heights, place) - _at(totals, np.searchsorted(values, points[first], side))).max()))
-    return gap
-
-
-def _distribution(x: np.ndarray, share: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | int]:
-    """Sorted values with the share of the arm up to each; without weights only how many there are."""
-    if share is None:
-        return np.sort(x), len(x)
-    order = np.argsort(x)
-    return x[order], np.cumsum(share[order])
-
-
-def _at(shares: np.ndarray | int, place: np.ndarray) -> np.ndarray:
-    """The distribution function from how many values are to the left."""
-    if isinstance(shares, int):
-        return place / shares
-    return np.where(place > 0, shares[place - 1], 0.0)
