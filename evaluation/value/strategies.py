@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evaluation.errors import DataError
+from .draws import check_draws, near
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,9 +19,12 @@ class StrategyComparison:
     """Strategies in order of status and mean cost; see :func:`compare_strategies`."""
 
     frame: pd.DataFrame
+    near_ties: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
-        return self.frame.to_html(index=False)
+        from html import escape
+
+        return self.frame.to_html(index=False) + "".join(f"<p>{escape(sentence)}</p>" for sentence in self.near_ties)
 
 
 def compare_strategies(cost: pd.DataFrame, effect: pd.DataFrame) -> StrategyComparison:
@@ -43,6 +46,8 @@ def compare_strategies(cost: pd.DataFrame, effect: pd.DataFrame) -> StrategyComp
         ``.frame``: ``strategy, mean_cost, mean_effect, incremental_cost, incremental_effect, icer, status``.
         Incremental means against the next weaker strategy on the frontier; the three are missing for the first
         on the frontier and for every strategy off it. Frontier first, by cost, then the other two statuses.
+        ``.near_ties``: a sentence for each pair of strategies whose cost and effect, or for each strategy whose two ratios,
+        are nearer than 1e-5 of the larger: its status could be otherwise by rounding alone.
 
     Raises
     ------
@@ -57,14 +62,17 @@ def compare_strategies(cost: pd.DataFrame, effect: pd.DataFrame) -> StrategyComp
     import numpy as np
     import pandas as pd
 
-    _check(cost, effect)
+    check_draws(cost, effect)
     table = pd.DataFrame({"strategy": [str(name) for name in cost.columns], "mean_cost": cost.mean().to_numpy(dtype=float),
                           "mean_effect": effect[cost.columns].mean().to_numpy(dtype=float)})
     ordered = table.sort_values(["mean_cost", "mean_effect"], ascending=[True, False], kind="stable", ignore_index=True)
     best_before = ordered["mean_effect"].cummax().shift(fill_value=-np.inf)
     status = np.where(ordered["mean_effect"] <= best_before, "D", "ND").astype(object)
     frontier: list[int] = []
+    ties = _equal_pairs(ordered)
     for row in np.flatnonzero(status == "ND"):
+        if len(frontier) > 1:
+            ties += _equal_ratios(ordered, frontier[-2], frontier[-1], row)
         while len(frontier) > 1 and _ratio(ordered, frontier[-2], frontier[-1]) > _ratio(ordered, frontier[-1], row):
             status[frontier.pop()] = "ED"
         frontier.append(int(row))
@@ -75,7 +83,8 @@ def compare_strategies(cost: pd.DataFrame, effect: pd.DataFrame) -> StrategyComp
     ordered["icer"] = along["mean_cost"] / along["mean_effect"]
     rank = ordered["status"].map({name: place for place, name in enumerate(STATUSES)})
     frame = ordered.assign(rank=rank).sort_values("rank", kind="stable", ignore_index=True)
-    return StrategyComparison(frame[["strategy", "mean_cost", "mean_effect", "incremental_cost", "incremental_effect", "icer", "status"]])
+    kept = ["strategy", "mean_cost", "mean_effect", "incremental_cost", "incremental_effect", "icer", "status"]
+    return StrategyComparison(frame[kept], tuple(dict.fromkeys(ties)))
 
 
 def _ratio(table: pd.DataFrame, weaker: int, stronger: int) -> float:
@@ -83,21 +92,21 @@ def _ratio(table: pd.DataFrame, weaker: int, stronger: int) -> float:
     return (money[stronger] - money[weaker]) / (gain[stronger] - gain[weaker])
 
 
-def _check(cost: pd.DataFrame, effect: pd.DataFrame) -> None:
-    import numpy as np
 
-    where, mend = "strategies", "give both frames the same strategies as columns and the same draws as rows"
-    names = list(cost.columns)
-    if len(set(names)) != len(names) or len(set(effect.columns)) != effect.shape[1]:
-        raise DataError("a strategy is named twice", where=where, mend=mend)
-    if set(names) != set(effect.columns):
-        apart = sorted(map(str, set(names) ^ set(effect.columns)))
-        raise DataError(f"cost and effect do not name the same strategies: {', '.join(apart)} in one alone", where=where, mend=mend)
-    if cost.shape[0] != effect.shape[0] or cost.empty:
-        raise DataError(f"{cost.shape[0]} draws of cost and {effect.shape[0]} of effect, {len(names)} strategies", where=where, mend=mend)
-    for label, frame in (("cost", cost), ("effect", effect)):
-        broken = ~np.isfinite(frame.to_numpy(dtype=float))
-        if broken.any():
-            row, column = np.argwhere(broken)[0]
-            raise DataError(f"{label} of `{frame.columns[column]}` is missing or infinite", where=f"{where}, draw {row + 1}",
-                            mend="supply a finite number for each draw")
+def _equal_pairs(table: pd.DataFrame) -> list[str]:
+    """A sentence for each pair of strategies that cost and do nearly the same."""
+    from itertools import combinations
+
+    rows = list(table.itertuples())
+    return [
+        f"`{a.strategy}` and `{b.strategy}` cost and do nearly the same, so which of them stays is decided by rounding"
+        for a, b in combinations(rows, 2) if near(a.mean_cost, b.mean_cost) and near(a.mean_effect, b.mean_effect)
+    ]
+
+
+def _equal_ratios(table: pd.DataFrame, weaker: int, middle: int, stronger: int) -> list[str]:
+    """A sentence where the ratio before a strategy and the one after it are nearly the same."""
+    if not near(_ratio(table, weaker, middle), _ratio(table, middle, stronger)):
+        return []
+    return [f"`{table.loc[middle, 'strategy']}` lies nearly on the line between `{table.loc[weaker, 'strategy']}` and "
+            f"`{table.loc[stronger, 'strategy']}`, so extended dominance is decided by rounding"]
