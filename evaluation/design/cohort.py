@@ -178,11 +178,11 @@ def _stack(t: int, grid: Grid, places: pd.DataFrame, schools: pd.DataFrame, qual
     window_absent, window_possible = (values[rows] for values in grid.sums(t, windows.eligibility))
     referral = first["half_term"].to_numpy()[rows]
     later_schools = grid.school[rows][:, np.minimum(t + follow_up, grid.last_half_term)]
-    area_open = places["area_open"].to_numpy()[school]
+    area_open, earlier = places["area_open"].to_numpy()[school], qualifies[rows, :t].sum(axis=1)
     frame = pd.DataFrame({
         "stack": t, "pupil_id": grid.pupils[rows], "school_id": schools["school_id"].to_numpy()[school],
         "area_code": schools["area_code"].to_numpy()[school], "mentor_school": mentor, "eligible": True,
-        "entry": np.where(qualifies[rows, : t + 1].sum(axis=1) == 1, "first", "later"), "windows_before": np.minimum(t + 1 - area_open, t - 1).astype(int),
+        "entry": np.where(earlier == 0, "first", "later"), "qualified_before": earlier, "windows_before": np.minimum(t + 1 - area_open, t - 1).astype(int),
         "referred": mentor & (referral == t + 1), "referred_by_followup": mentor & (referral > t) & (referral <= t + follow_up[-1]),
         "started": mentor & (referral == t + 1) & first["started"].to_numpy()[rows],
         "stratum": _stratum(t, group, year_11_ends, windows), "year_group": group,

@@ -24,7 +24,7 @@ class OfferWeights:
     Attributes
     ----------
     frame : DataFrame
-        Table ``offer_weights``: ``design, stack, pupil_id, treated, referral_risk, weight, weight_unscaled, entries``.
+        Table ``offer_weights``: ``design, stack, pupil_id, treated, referral_risk, weight, weight_unscaled``.
     overlap : DataFrame
         Table ``offer_overlap``.
     risks : dict of str to ReferralRisk
@@ -61,8 +61,8 @@ def offer_weights(cohort: pd.DataFrame, *, rules: MatchingSection) -> OfferWeigh
     """
     frames, overlaps, risks = [], [], {}
     for design in rules.designs:
-        rows = design_rows(cohort, design, entries=rules.entries, referred_only=False)
-        outside = len(outside_design(cohort, design, entries=rules.entries, referred_only=False))
+        rows = design_rows(cohort, design, referred_only=False)
+        outside = len(outside_design(cohort, design, referred_only=False))
         try:
             risk, usable = _risk(rows, design, rules)
         except UnidentifiedError as error:
@@ -75,9 +75,9 @@ def offer_weights(cohort: pd.DataFrame, *, rules: MatchingSection) -> OfferWeigh
         weight = risk.weights.reindex(rows.index).fillna(0.0)
         unscaled = risk.risk.reindex(rows.index).where(weight > 0, 0.0)
         frames.append(rows[KEY].assign(design=design, treated=rows["treated"].astype(bool), referral_risk=risk.risk.reindex(rows.index), weight=weight,
-                                       weight_unscaled=unscaled, entries=rules.entries))
+                                       weight_unscaled=unscaled))
         overlaps.append(_overlap(rows, usable, risk, design, outside))
-    columns = ["design", *KEY, "treated", "referral_risk", "weight", "weight_unscaled", "entries"]
+    columns = ["design", *KEY, "treated", "referral_risk", "weight", "weight_unscaled"]
     return OfferWeights(frame=pd.concat(frames, ignore_index=True)[columns], overlap=pd.concat(overlaps, ignore_index=True)[OVERLAP_COLUMNS], risks=risks)
 
 

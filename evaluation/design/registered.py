@@ -58,13 +58,16 @@ def design_rows(cohort: pd.DataFrame, design: str, *, entries: str = "first", re
         "within_area": areas with enough schools of both kinds. "between_areas": schools with mentors of areas that opened when
         the areas without mentors did, against comparison schools of those areas; others are on another clock
         (:func:`outside_design`).
-    entries : {"first", "risk_set"}
-        Both arms at their first qualifying window, or at every one. Neither is free of bias. First entrants were below the threshold
-        in every earlier window since the area opened, which is part of the baseline of all but the first stacks: where
-        referral follows lasting absence, the effect is understated. In a risk set, pupils referred before are missing from one
-        arm alone. Sizes, from simulation, stand beside the choice in the default study's parameters.
+    entries : {"first", "matched_history", "risk_set"}
+        Referred pupils and their comparison at the first qualifying window; at every one, pupils of a set equal on how many they had met
+        before (which the matching sees to); or at every one, whatever came before. None is free of bias. First entrants were below the
+        threshold in every earlier window since the area opened, which is part of the baseline of all but the first stacks: where
+        referral follows lasting absence, the effect is understated. A matched history is biased alike, a little less, and keeps the pupils
+        who had met the rule before. In a risk set, pupils referred before are missing from one arm alone. Sizes by how pupils are chosen:
+        ``tests/simulation/RESULTS.md``, part entries.
     referred_only : bool
-        Treated are the referred pupils (estimand B), else all eligible in schools with mentors (estimand A).
+        Treated are the referred pupils (estimand B), else all eligible in schools with mentors (estimand A), who always enter at their
+        first qualifying window: at later ones, pupils referred before are missing from one arm alone.
     """
     rows, treated = _arms(cohort, entries, referred_only)
     inside = (treated | ~rows["mentor_school"]) & rows[_belongs(design)]
@@ -79,7 +82,7 @@ def outside_design(cohort: pd.DataFrame, design: str, *, entries: str = "first",
 
 
 def _arms(cohort: pd.DataFrame, entries: str, referred_only: bool) -> tuple[pd.DataFrame, pd.Series]:
-    rows = cohort.loc[cohort["analysed"] & ((cohort["entry"] == "first") | (entries != "first"))]
+    rows = cohort.loc[cohort["analysed"] & ((cohort["entry"] == "first") | (referred_only and entries != "first"))]
     return rows, rows["mentor_school"] & (rows["referred"] if referred_only else True)
 
 
@@ -140,8 +143,8 @@ def _specifications(rules: MatchingSection) -> list[tuple[str, list[str]]]:
 
 
 def exact_columns(design: str, rules: MatchingSection) -> list[str]:
-    """Columns on which pupils of a design are equal: the registered ones, and the area within areas."""
-    own = ["area_code"] if design.startswith("within_area") else []
+    """Columns on which pupils of a design are equal: the registered ones, the area within areas, and the history where the protocol says so."""
+    own = [*(["area_code"] if design.startswith("within_area") else []), *(["qualified_before"] if rules.entries == "matched_history" else [])]
     return [*own, *(c for c in rules.exact_columns if c not in own)]
 
 

@@ -21,6 +21,10 @@ LIMITATIONS = {
               "area opened, and those half-terms are part of the baseline. If mentors are sent to pupils whose absence is lasting, such a baseline looks "
               "better than these pupils usually are, more so than among similar pupils, and the effect on referred pupils is understated. Pupils chosen "
               "in an area's first half-term are free of this."),
+    "matched_history": ("limitation_matched_history",
+                        "A pupil enters at every half-term that meets the rule, beside pupils who had met it as often since the area opened. That history is "
+                        "part of the baseline: if mentors are sent to pupils whose absence is lasting, their baseline looks better than they usually are, "
+                        "more so than among similar pupils, and the effect on referred pupils is understated."),
     "risk_set": ("limitation_risk_set",
                  "A pupil enters at every half-term that meets the rule. Pupils referred before are then missing among the referred and not among "
                  "similar pupils, so that first entrants are compared with pupils of any order, and the effect on referred pupils is understated."),

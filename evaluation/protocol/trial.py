@@ -99,8 +99,9 @@ class MatchingSection(Section):
     """Stage `matching`: which comparison pupils stand beside the referred ones."""
 
     designs: list[Design] = Field(..., min_length=1, description="Registered designs; the first one leads")
-    entries: Literal["first", "risk_set"] = Field(
-        ..., description="Whether both arms enter at their first qualifying window only, or at every one",
+    entries: Literal["first", "matched_history", "risk_set"] = Field(
+        ..., description="Whether referred pupils and their comparison enter at their first qualifying window only, at every one with as many before it, "
+                         "or at every one; all eligible pupils (the offer) always enter at the first",
     )
     score_covariates: list[str] = Field(..., min_length=1, description="Characteristics in the propensity score")
     exact_columns: list[str] = Field(..., description="Columns on which matched pupils are equal, besides the design's own")
