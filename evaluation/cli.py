@@ -114,6 +114,23 @@ def show(wanted: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A r
     print(show_run(find_run(reports, wanted)))
 
 
+@app.command()
+def render(wanted: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder, name or the start of it; the newest when not given.", show_default=False)] = None,
+           out: Out = None,
+           axe: Annotated[bool, typer.Option("--axe", help="Hold both editions against axe-core in Chromium as well; needs the extra `test`.")] = False) -> None:
+    """Write a finished run's report again, with the prose and the sign-off as they stand now; nothing is run."""
+    from evaluation.runs.progress import Reporter
+    from evaluation.runs.render import render_run
+    from evaluation.runs.root import find_root, shown
+    from evaluation.runs.run import find_run
+    from evaluation.runs.summary import describe_report
+
+    root = find_root(Path.cwd())
+    folder = find_run(out if out is not None else root / "reports", wanted)
+    report = render_run(root, folder, Reporter(), kinds=_kinds.get("kinds"), axe=axe)
+    print(describe_report(folder, report, root))
+
+
 @app.command("open")
 def open_(stage: Annotated[str, typer.Argument(help="Stage whose notebook to open.")],
           wanted: Annotated[str | None, typer.Option("--run", help="Run whose values and tables it takes; the newest with that stage when not given.", show_default=False)] = None,

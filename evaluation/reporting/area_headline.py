@@ -73,7 +73,7 @@ def area_headline(protocol: AreaProtocol, tables: Mapping[str, pd.DataFrame], la
     name = treated_name(tables["area_pools"])
     outcome = protocol.report.headline_outcome
     rows = [
-        HeadlineRow("label", f"{label.capitalize()} statistics; {protocol.report_kind} report. Draft: not yet assured."),
+        HeadlineRow("label", f"{label.capitalize()} statistics; {protocol.report_kind} report."),
         *_verdict_rows(protocol, tables, name, outcome),
         *_effect_rows(protocol, tables, name, outcome),
         *_counterfactual_rows(protocol, tables, name, outcome),

@@ -28,11 +28,17 @@ MOST_ROWS = 200
 
 CSS_PIXELS_PER_INCH = 96
 
+TABLE_PREFIX = "result-table-"
+"""Begins the id of each result table's line in the technical edition's record."""
+
+MOST_ROWS_BEHIND = 60
+"""Rows of one result table that are shown below a sentence built from it."""
+
 
 def caption_html(caption: str, label: str | None, identifier: str) -> str:
     """Return the inside of a caption: a place for its number, the simulated label, the words."""
     simulated = f'<strong class="simulated">{SIMULATED}.</strong> ' if label == "simulated" else ""
-    return f'<span class="item-number"></span>{simulated}<span id="{identifier}-caption">{escape(true_minus(caption))}</span>'
+    return f'<span class="item-number" id="{identifier}-number"></span>{simulated}<span id="{identifier}-caption">{escape(true_minus(caption))}</span>'
 
 
 def column_decimals(values: pd.Series) -> int | None:
@@ -138,9 +144,35 @@ def table_html(
         notes.append(f"{NOT_AVAILABLE} means not available.")
     notes_html = "".join(f'<p class="note">{escape(note)}</p>' for note in notes if note)
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{identifier}-caption">'
+        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{identifier}-number {identifier}-caption">'
         f'<table id="{identifier}"><caption>{caption_html(caption, label, identifier)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes_html}"
+    )
+
+
+def plain_table_html(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, identifier: str, label: str | None = None, numeric: frozenset[int] | set[int] = frozenset(),
+    row_ids: Sequence[str] | None = None,
+) -> str:
+    """Return a table of texts, with the same structure as :func:`table_html`, where no frame is at hand.
+
+    Parameters
+    ----------
+    headers, rows : sequence
+        Not yet escaped; the first column heads each row.
+    caption, identifier, label : str
+        As in :func:`table_html`.
+    numeric : set of int
+        Places of the columns that hold numbers.
+    row_ids : sequence of str, optional
+        An id for each row.
+    """
+    head = "".join(f'<th scope="col"{_number_class(place in numeric)}>{escape(words)}</th>' for place, words in enumerate(headers))
+    cells = {place: [escape(str(row[place])) for row in rows] for place in range(len(headers))}
+    body = _body_html(cells, {place: place in numeric for place in cells}, len(rows), row_ids)
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{identifier}-number {identifier}-caption">'
+        f'<table id="{identifier}"><caption>{caption_html(caption, label, identifier)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
@@ -223,35 +255,58 @@ def figure_html(
     )
 
 
-def sentence_html(sentence: str, rows: Sequence[str], identifier: str) -> str:
-    """Return sentences as paragraphs and lists, with the result rows that their numbers come from.
+def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, pd.DataFrame], identifier: str, label: str | None = None) -> str:
+    """Return sentences as paragraphs and lists, each linked to the result rows that its numbers come from.
 
     Parameters
     ----------
     sentence : str
         Plain text. A blank line begins a new paragraph; lines that begin with "- " make a list.
-    rows : sequence of str
-        Names of the result rows behind the numbers.
+    rows : sequence of str or mapping of str to pandas.DataFrame
+        Names of the result rows behind the numbers ("estimates: B_referred"), linked to their table in the record of the
+        run; or the rows themselves by table, shown folded below.
     identifier : str
         Unique id.
+    label : str, optional
+        Standing of the data.
 
     Returns
     -------
     str
         HTML.
     """
+    behind = isinstance(rows, Mapping) and bool(rows)
+    link = f' <a class="row-link" href="#{identifier}-behind-1">rows<span class="hidden"> behind this text</span></a>' if behind else ""
     blocks = []
     for block in sentence.strip().split("\n\n"):
         lines = [line.strip() for line in block.splitlines() if line.strip()]
         if lines and all(line.startswith("- ") for line in lines):
-            items = "".join(f"<li>{escape(true_minus(line[2:]))}</li>" for line in lines)
+            items = "".join(f"<li>{escape(true_minus(line[2:]))}{link if line is lines[-1] else ''}</li>" for line in lines)
             blocks.append(f"<ul>{items}</ul>")
         elif lines:
-            blocks.append(f"<p>{escape(true_minus(' '.join(lines)))}</p>")
-    if rows:
-        names = "; ".join(escape(row) for row in rows)
-        blocks.append(f'<p class="note">Numbers from: {names}.</p>')
-    return f'<div class="shown-text" id="{identifier}">{"".join(blocks)}</div>'
+            blocks.append(f"<p>{escape(true_minus(' '.join(lines)))}{link}</p>")
+    if rows and not behind:
+        blocks.append(f'<p class="note">Numbers from: {"; ".join(_table_link(row) for row in rows)}.</p>')
+    folded = _rows_behind(rows, identifier, label) if behind else ""
+    return f'<div class="shown-text" id="{identifier}">{"".join(blocks)}{folded}</div>'
+
+
+def _table_link(row: str) -> str:
+    """Return the name of a result row, its table linked to the record of the run; no link where it names no table."""
+    table, colon, rest = row.partition(":")
+    if not table.replace("_", "").isalnum() or table == "protocol":
+        return escape(row)
+    return f'<a href="#{TABLE_PREFIX}{escape(table)}">{escape(table)}</a>{escape(colon + rest)}'
+
+
+def _rows_behind(rows: Mapping[str, pd.DataFrame], identifier: str, label: str | None) -> str:
+    """Return the folded tables of the rows that a text was built from."""
+    tables = "".join(
+        table_html(frame, caption=f"Rows of {name} behind this text", identifier=f"{identifier}-behind-{place}-rows", label=label, max_rows=MOST_ROWS_BEHIND,
+                   whole=f"the table {name} in the run folder", codes=True)
+        for place, (name, frame) in enumerate(rows.items(), start=1)
+    )
+    return f'<details id="{identifier}-behind-1"><summary>Numbers behind this text</summary>{tables}</details>'
 
 
 def headline_html(headline: pd.DataFrame, titles: Mapping[str, str], identifier: str, label: str | None) -> str:
@@ -310,7 +365,7 @@ def headline_html(headline: pd.DataFrame, titles: Mapping[str, str], identifier:
 def _label_html(rows: Sequence[Mapping[str, Any]], label: str | None) -> str:
     """Return what the data and the report are, above all else."""
     mark = " simulated" if label == "simulated" else ""
-    return f'<p class="headline-label{mark}">{escape(true_minus(" ".join(row["text"] for row in rows)))}</p>'
+    return f'<p class="headline-label{mark}">{escape(true_minus(" ".join(row["text"] for row in rows)))} <span class="standing"></span></p>'
 
 
 def _verdict_html(rows: Sequence[Mapping[str, Any]], identifier: str) -> str:

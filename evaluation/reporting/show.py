@@ -223,25 +223,31 @@ def show_table(
     _display("table", identifier, html, f"{_plain_caption(caption)}\n{visible_lines(plain)}")
 
 
-def show_text(sentence: str, *, rows: Sequence[str] = ()) -> None:
+def show_text(sentence: str, *, rows: Sequence[str] | Mapping[str, pd.DataFrame] = ()) -> None:
     """Show sentences that were built from result rows.
 
     Parameters
     ----------
     sentence : str
         Plain text: a blank line begins a new paragraph, lines that begin with "- " make a list.
-    rows : sequence of str
-        Names of the result rows behind the numbers, such as ``"estimates: B_referred"``.
+    rows : mapping of str to pandas.DataFrame, or sequence of str
+        The result rows behind the numbers by table, shown folded below and linked from the text; or their names, such as
+        ``"estimates: B_referred"``, linked to the table's line in the record of the run.
 
     Raises
     ------
     ContractError
-        When there is nothing to show.
+        When there is nothing to show, or a table of rows has no columns.
     """
     if not isinstance(sentence, str) or not sentence.strip():
         raise ContractError("there is no sentence to show", where="show_text")
     identifier = _context.identifier("text", None, sentence)
-    html = markup.sentence_html(sentence, [str(row) for row in rows], identifier)
+    if isinstance(rows, Mapping):
+        for table, frame in rows.items():
+            _check_frame(frame, f"text {shorten(sentence, 60)!r}", f"rows of {table}")
+        html = markup.sentence_html(sentence, rows, identifier, _context.label)
+    else:
+        html = markup.sentence_html(sentence, [str(row) for row in rows], identifier)
     _display("text", identifier, html, visible_lines(sentence))
 
 

@@ -30,7 +30,6 @@ LABEL_SENTENCES = {
     "restricted": "Restricted: made from pupils' records and not cleared for release.",
 }
 KIND_WORDS = {"formative": "Formative report", "interim": "Interim report", "final": "Final report"}
-NOT_YET_ASSURED = "Draft: not yet assured."
 NOT_IN_THIS_VERSION = (
     "Not part of this version, so the verdict has not passed them: a placebo cohort (pupils whom no mentor can have helped), sensitivity bounds "
     "(how large an unseen difference between pupils would overturn the answer) and subgroups (whether some pupils gained more than others)."
@@ -71,7 +70,7 @@ def trial_headline(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol, 
     if estimable and lead_estimand(tables["impact_diagnostics"]) != value.estimand_by_denominator[value.denominator]:
         appraisal, withheld = appraisal.iloc[:0], OTHER_LEADS
     rows = [
-        HeadlineRow("label", f"{LABEL_SENTENCES[label]} {KIND_WORDS[protocol.report_kind]}. {NOT_YET_ASSURED}"),
+        HeadlineRow("label", f"{LABEL_SENTENCES[label]} {KIND_WORDS[protocol.report_kind]}."),
         HeadlineRow("verdict", f"{wording}: {reason}" if not estimable else wording, source_table="impact_diagnostics", source_key="study, verdict"),
         *(_checks(tables["impact_diagnostics"]) if estimable else ()),
         *(effects(tables["estimates"], tables["impact_diagnostics"], protocol) if estimable else _no_effect(reason)),

@@ -22,24 +22,32 @@ KEY_VERSIONS = ("duckdb", "matplotlib", "nbconvert", "numpy", "pandas", "pandera
 def build_manifest(study: Study, outcomes: dict[str, StageOutcome], folder: Path, *, kind: str, started: datetime, command: str,
                    report: dict[str, Any], commit: dict[str, Any]) -> dict[str, Any]:
     """The manifest as plain values: relative paths, no pupil data."""
-    versions = distribution_versions()
     values = study.values
     return {
         "schema_version": SCHEMA, "run_id": folder.name, "kind": kind, "study": study.name, "study_kind": study.kind.name,
         "data_label": study.data.label if study.data else "restricted",
         "data_notes": list(study.data.notes) if study.data else [],
         "started": f"{started:%Y-%m-%dT%H:%M:%SZ}", "finished": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "command": command, "protocol": values, "protocol_digest": study.loaded.digest,
+        "protocol": values, "protocol_digest": study.loaded.digest,
         "amendments": values["amendments"], "deviations": [],
-        **commit,
-        "python": platform.python_version(), "versions": {n: versions[n] for n in KEY_VERSIONS if n in versions},
-        "engine": ENGINE, "seed": values["execution"]["seed"],
-        "inputs": _inputs(study),
+        **origin_of(study, commit, command),
+        "engine": ENGINE,
         "stages": [_stage(name, outcome) for name, outcome in outcomes.items()],
         "headline": _headline(outcomes),
         "report": report,
         "disclosure_log": [],
     }
+
+
+def origin_of(study: Study, commit: dict[str, Any], command: str) -> dict[str, Any]:
+    """What another evaluator needs to repeat the run."""
+    versions = distribution_versions()
+    return {**commit, "command": command, "python": platform.python_version(), "versions": {n: versions[n] for n in KEY_VERSIONS if n in versions},
+            "seed": study.values["execution"]["seed"], "inputs": _inputs(study)}
+
+
+ORIGIN = ("commit", "dirty", "command", "python", "versions", "seed", "inputs")
+"""The parts of a manifest that :func:`origin_of` gives."""
 
 
 def _stage(name: str, outcome: StageOutcome) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,20 +18,64 @@ from evaluation.protocol.load import digest_of
 
 from .files import read_json, sha256_of, write_atomically, write_json
 from .fingerprint import package_digests, render_digests
-from .notebook import rejoin_prose
+from .notebook import StageSource, rejoin_prose
 from .store import StageResult
 
 if TYPE_CHECKING:
+    from evaluation.reporting.render import ReportMeta, StageNotebook
+
+    from .assurance import Assurance
     from .progress import Reporter
-    from .study import Study
 
 RUN_ID_MARK = "00000000T000000Z-run-id"
 CHECKS = "checks.json"
 EDITIONS = ("summary.html", "technical.html")
 
 
-def write_reports(study: Study, results: dict[str, StageResult], folder: Path, started: datetime, reporter: Reporter) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Material:
+    """What a report is made from, whether its run is just ending or ended long ago.
+
+    Parameters
+    ----------
+    values : dict
+        The resolved protocol, and ``protocol_digest`` its digest.
+    label : str
+        Standing of the data.
+    stages : tuple of str
+        Stages of the run in their order.
+    sources : mapping of str to StageSource or None
+        Notebook of each stage as it stands now; None where its code is not what ran, so that the prose that ran is kept.
+    results : mapping of str to StageResult
+    origin : dict
+        What another evaluator needs to repeat the run: ``inputs, commit, dirty, python, versions, seed, command``.
+    store : Path
+        Folder in which rendered editions are kept.
+    """
+
+    values: dict[str, Any]
+    protocol_digest: str
+    label: str
+    stages: tuple[str, ...]
+    sources: Mapping[str, StageSource | None]
+    results: Mapping[str, StageResult]
+    origin: dict[str, Any]
+    store: Path
+
+
+def write_reports(material: Material, folder: Path, reporter: Reporter, *, assurance: Assurance | None = None, axe: bool = False) -> dict[str, Any]:
     """Write both editions below ``report/``.
+
+    Parameters
+    ----------
+    material : Material
+    folder : Path
+        The run's folder.
+    reporter : Reporter
+    assurance : Assurance, optional
+        Sign-off found in the run's folder; it holds only if it names the digest of exactly this content.
+    axe : bool
+        Hold both editions against axe-core in a browser as well.
 
     Returns
     -------
@@ -43,47 +89,73 @@ def write_reports(study: Study, results: dict[str, StageResult], folder: Path, s
     GateError
         An edition did not pass; nothing was written.
     """
-    foreign = [name for name, result in results.items() if result.step.get("kind") != "full"]
+    foreign = [name for name, result in material.results.items() if result.step.get("kind") != "full"]
     if foreign:
         raise ContractError(f"{', '.join(foreign)} did not come from a run: interactive results enter no report", mend="run the study")
-    key = _render_key(study, results)
-    stored = study.store.folder / "reports" / key
+    editions, checks, reused = _draft(material, reporter)
+    run_digest = _run_digest(material, folder.name, checks["digests"])
+    assured = assurance is not None and assurance.run_digest == run_digest
+    if assured:
+        editions, checks = _render(material, assurance.signed)
+    checks = {name: value for name, value in checks.items() if name != "digests"} | {"run_digest": run_digest, "standing": "assured" if assured else "draft"}
+    pages = {name: text.replace(RUN_ID_MARK, folder.name) for name, text in editions.items()}
+    if axe:
+        from evaluation.reporting.render.browser import refuse_violations
+
+        refuse_violations(pages)
+        checks["gates"] = {**checks["gates"], "axe": "passed"}
+    report = folder / "report"
+    report.mkdir(exist_ok=True)
+    for name, text in pages.items():
+        write_atomically(report / name, text)
+    write_json(report / CHECKS, checks)
+    return {"files": {f"report/{name}": sha256_of(report / name) for name in pages}, "checks": checks, "reused": reused}
+
+
+def _draft(material: Material, reporter: Reporter) -> tuple[dict[str, str], dict[str, Any], bool]:
+    """Both editions as drafts: from the store if the same content was rendered before."""
+    stored = material.store / "reports" / _render_key(material)
     try:
         editions = {name: (stored / name).read_text(encoding="utf-8") for name in EDITIONS}
         checks = read_json(stored / CHECKS)
-        reused = {n: digest_of(t) for n, t in editions.items()} == checks["digests"]
+        if {n: digest_of(t) for n, t in editions.items()} == checks["digests"]:
+            return editions, checks, True
     except (OSError, ValueError, KeyError, TypeError):
-        reused = False
-    if not reused:
-        reporter.say("rendering both editions" if not reporter.terminal else "  report           rendering")
-        editions, checks = _render(study, results)
-        _keep(stored, editions, checks)
-    report = folder / "report"
-    report.mkdir(exist_ok=True)
-    files = {}
-    for name, text in editions.items():
-        write_atomically(report / name, text.replace(RUN_ID_MARK, folder.name))
-        files[f"report/{name}"] = sha256_of(report / name)
-    write_json(report / CHECKS, {k: v for k, v in checks.items() if k != "digests"})
-    return {"files": files, "checks": {k: v for k, v in checks.items() if k != "digests"}, "reused": reused}
+        pass
+    reporter.say("rendering both editions" if not reporter.terminal else "  report           rendering")
+    editions, checks = _render(material)
+    _keep(stored, editions, checks)
+    return editions, checks, False
 
 
-def _render_key(study: Study, results: dict[str, StageResult]) -> str:
+def _run_digest(material: Material, run_id: str, editions: dict[str, str]) -> str:
+    """What a sign-off is bound to: the run, its protocol, its inputs, every output, and the words and figures of both editions."""
     return digest_of({
-        "notebooks": {n: r.step["outputs"]["executed.ipynb"]["sha256"] for n, r in results.items()},
-        "prose": {n: list(study.sources[n].prose.items()) for n in results},
-        "order": {n: [c["id"] for c in study.sources[n].cells] for n in results},
-        "render": render_digests(), "reporting": {n: d for n, d in package_digests().items() if n.startswith("reporting/")},
-        "meta": _meta_values(study),
+        "run": run_id, "protocol": material.protocol_digest, "inputs": material.origin["inputs"], "editions": editions,
+        "stages": {n: {"key": r.key, "outputs": r.step["outputs"]} for n, r in material.results.items()},
     })
 
 
-def _meta_values(study: Study) -> dict[str, Any]:
-    values = study.values
+def _render_key(material: Material) -> str:
+    return digest_of({
+        "notebooks": {n: r.step["outputs"]["executed.ipynb"]["sha256"] for n, r in material.results.items()},
+        "prose": {n: None if s is None else list(s.prose.items()) for n, s in material.sources.items()},
+        "order": {n: None if s is None else [c["id"] for c in s.cells] for n, s in material.sources.items()},
+        "tags": {n: None if s is None else [c.get("metadata", {}).get("tags", []) for c in s.cells] for n, s in material.sources.items()},
+        "render": render_digests(), "reporting": {n: d for n, d in package_digests().items() if n.startswith("reporting/")},
+        "meta": _meta_values(material),
+    })
+
+
+def _meta_values(material: Material) -> dict[str, Any]:
+    values = material.values
+    tables = [{"stage": stage, "table": Path(name).stem, **{k: said.get(k) for k in ("rows", "columns", "sensitivity", "sha256")}}
+              for stage in material.stages for name, said in sorted(material.results[stage].step["outputs"].items()) if name.startswith("tables/")]
     return {
-        "title": values["title"], "study": values["study"], "run_id": RUN_ID_MARK, "label": study.data.label if study.data else "restricted",
-        "report_kind": values["report_kind"], "protocol_version": values["protocol_version"], "protocol_digest": study.loaded.digest,
-        "draft": True, "amendments": [_amendment(a) for a in values["amendments"]],
+        "title": values["title"], "study": values["study"], "run_id": RUN_ID_MARK, "label": material.label,
+        "report_kind": values["report_kind"], "protocol_version": values["protocol_version"], "protocol_digest": material.protocol_digest,
+        "registered_on": str(values["registered_on"]), "amendments": [_amendment(a) for a in values["amendments"]],
+        "origin": material.origin, "tables": tables,
     }
 
 
@@ -92,22 +164,31 @@ def _amendment(amendment: dict[str, Any]) -> str:
     return f"{amendment['date']}: {amendment['change']} ({amendment['reason']}; {seen} outcomes were seen)"
 
 
-def _render(study: Study, results: dict[str, StageResult]) -> tuple[dict[str, str], dict[str, Any]]:
-    from evaluation.reporting.render import ReportMeta, StageNotebook, render_editions
+def _render(material: Material, signed: dict[str, str] | None = None) -> tuple[dict[str, str], dict[str, Any]]:
+    from evaluation.reporting.render import ReportMeta, reading_age, render_editions
 
-    notebooks = []
-    for stage in study.stages:
-        executed = json.loads((results[stage.name].folder / "executed.ipynb").read_text(encoding="utf-8"))
-        notebooks.append(StageNotebook(stage.name, rejoin_prose(executed, study.sources[stage.name])))
-    values = _meta_values(study)
-    meta = ReportMeta(**{**values, "amendments": tuple(values["amendments"])})
-    editions = render_editions(notebooks, meta)
+    values = _meta_values(material)
+    meta = ReportMeta(**{**values, "amendments": tuple(values["amendments"]), "tables": tuple(values["tables"])}, signed=signed)
+    editions = render_editions(notebooks_of(material), meta)
     for name, text in editions.items():
         if RUN_ID_MARK not in text:
             raise GateError("the run's name is not on the page", where=name, mend="restore the provenance lines of the template")
     checks = {"gates": {"lint": "passed"}, "digests": {n: digest_of(t) for n, t in editions.items()},
-              "rendered": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "bytes": {n: len(t.encode()) for n, t in editions.items()}}
+              "rendered": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "bytes": {n: len(t.encode()) for n, t in editions.items()},
+              "reading_age": {"summary.html": reading_age(editions["summary.html"])}}
     return editions, checks
+
+
+def notebooks_of(material: Material) -> list[StageNotebook]:
+    """The executed notebooks of a run, with the prose as it stands now."""
+    from evaluation.reporting.render import StageNotebook
+
+    notebooks = []
+    for stage in material.stages:
+        executed = json.loads((material.results[stage].folder / "executed.ipynb").read_text(encoding="utf-8"))
+        source = material.sources[stage]
+        notebooks.append(StageNotebook(stage, executed if source is None else rejoin_prose(executed, source)))
+    return notebooks
 
 
 def _keep(stored: Path, editions: dict[str, str], checks: dict[str, Any]) -> None:

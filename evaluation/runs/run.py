@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -16,12 +16,15 @@ from evaluation.errors import ContractError
 
 from .files import link_tree, write_atomically, write_json
 from .fingerprint import key_of
-from .manifest import build_manifest, commit_of
+from .manifest import build_manifest, commit_of, origin_of
 from .progress import Reporter
 from .root import shown
 from .stages import Stage
 from .store import StageResult
 from .study import Study, stored_results
+
+if TYPE_CHECKING:
+    from .reports import Material
 
 RUN = "run.json"
 
@@ -113,7 +116,7 @@ def run_study(study: Study, *, only: str | None = None, start: str | None = None
         if kind == "full" and chosen[-1].whole_protocol:
             from .reports import write_reports
 
-            report = write_reports(study, {n: o.result for n, o in outcomes.items()}, folder, started, reporter)
+            report = write_reports(_material(study, {n: o.result for n, o in outcomes.items()}, commit, command), folder, reporter)
             events.note("reports written", files=sorted(report["files"]), reused=report["reused"])
         manifest = build_manifest(study, outcomes, folder, kind=kind, started=started, command=command, report=report, commit=commit)
         events.note("run finished", kind=kind)
@@ -123,6 +126,15 @@ def run_study(study: Study, *, only: str | None = None, start: str | None = None
             events.note("run failed", error=type(error).__name__)
         raise
     return RunResult(folder, manifest, outcomes)
+
+
+def _material(study: Study, results: dict[str, StageResult], commit: dict[str, Any], command: str) -> Material:
+    """What the report of a run that is just ending is made from."""
+    from .reports import Material
+
+    return Material(values=study.values, protocol_digest=study.loaded.digest, label=study.data.label if study.data else "restricted",
+                    stages=tuple(stage.name for stage in study.stages), sources={stage.name: study.sources[stage.name] for stage in study.stages},
+                    results=results, origin=origin_of(study, commit, command), store=study.store.folder)
 
 
 def _make_folder(study: Study, started: datetime) -> Path:

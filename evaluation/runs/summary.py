@@ -21,8 +21,18 @@ def describe_run(folder: Path, manifest: dict[str, Any], root: Path | None = Non
     reused = sum(1 for s in manifest["stages"] if s["reused"])
     lines = [f"{manifest['study']}: {len(manifest['stages'])} stages, {reused} reused ({manifest['kind']} run, data {manifest['data_label']})",
              f"Run folder: {shown(folder, root)}"]
-    lines += [f"Report:     {shown(folder / name, root)}" for name in sorted(manifest["report"].get("files", {})) if name.endswith(".html")]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_report_lines(folder, manifest["report"], root)])
+
+
+def describe_report(folder: Path, report: dict[str, Any], root: Path | None = None) -> str:
+    """The end of a rendering: where the editions lie, their standing, and the digest that a sign-off must name."""
+    checks = report["checks"]
+    return "\n".join([*_report_lines(folder, report, root), f"Standing:   {checks['standing']}; reading age of the summary {checks['reading_age']['summary.html']}",
+                      f"Digest:     {checks['run_digest']} (for assurance.yaml)"])
+
+
+def _report_lines(folder: Path, report: dict[str, Any], root: Path | None) -> list[str]:
+    return [f"Report:     {shown(folder / name, root)}" for name in sorted(report.get("files", {})) if name.endswith(".html")]
 
 
 def describe_failure(failure: StageFailure) -> str:
@@ -46,7 +56,7 @@ def show_run(folder: Path) -> str:
     """
     path = Path(folder) / RUN
     if not path.is_file():
-        return _unfinished(Path(folder))
+        return describe_unfinished(Path(folder))
     try:
         manifest = read_json(path)
     except ValueError as error:
@@ -66,7 +76,7 @@ def _same(path: Path, digest: str) -> bool:
     return path.is_file() and sha256_of(path) == digest
 
 
-def _unfinished(folder: Path) -> str:
+def describe_unfinished(folder: Path) -> str:
     if not (folder / "events.jsonl").is_file():
         raise ContractError("this folder is no run", where=shown(folder), mend="give a run's folder or name")
     import json

@@ -169,7 +169,7 @@ def test_sentences_are_paragraphs_and_lists_and_name_their_rows(shown):
     show.show_text("First <i>one</i>.\nSame paragraph.\n\n- a\n- b", rows=["estimates: B_referred"])
     html = html_of(shown)
     assert "<p>First &lt;i&gt;one&lt;/i&gt;. Same paragraph.</p>" in html
-    assert "<ul><li>a</li><li>b</li></ul>" in html and "estimates: B_referred" in html
+    assert "<ul><li>a</li><li>b</li></ul>" in html and '<a href="#result-table-estimates">estimates</a>: B_referred' in html
     with pytest.raises(ContractError):
         show.show_text("  ")
 

@@ -154,7 +154,7 @@ def test_a_fragile_estimate_prints_no_effect_and_nothing_worked_out_from_one():
 def test_a_formative_run_has_a_headline_without_effects():
     left_out = {name: tables()[name].iloc[:0] for name in ("estimates", "impact_diagnostics", "appraisal", "costs_by_perspective")}
     text = said(trial_headline(tables(**left_out), protocol(report_kind="formative"), label="simulated"))
-    assert text["verdict"].startswith("Cannot be estimated: this formative run") and text["label"].endswith("Formative report. Draft: not yet assured.")
+    assert text["verdict"].startswith("Cannot be estimated: this formative run") and text["label"].endswith("Formative report.")
     assert "effects were not estimated" in text["money"]
 
 

@@ -14,20 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import ContractError, GateError
+from evaluation.reporting.markup import TABLE_PREFIX
 from evaluation.reporting.render.lint import Finding, lint
 from evaluation.reporting.render.model import ReportMeta, StageNotebook
 from evaluation.reporting.render.prose import DEEPEST_IN_CONTENTS, Heading, prose_html
+from evaluation.reporting.render.record import record_parts
 from evaluation.reporting.text import escape
 
 REPORT_STAGE = "report"
 SHOWN_KINDS = frozenset({"figure", "table", "text", "headline"})
+TECHNICAL = "technical"
+"""Tag of the cells of the report's notebook that only the technical edition shows, behind all stages."""
+
+STANDING = '<span class="standing"></span>'
+"""Where the headline block says whether the report is a draft, which only rendering knows."""
+
 PARAMETERS, INJECTED = "parameters", "injected-parameters"
 """Tags of the cell of default values, and of the one that holds the values of a run and takes its place."""
 
 MOST_FINDINGS = 12
 """Findings that one message lists."""
 
-_NUMBERED = re.compile(r'(<figcaption>|<table id="([^"]*)"><caption>)<span class="item-number"></span>')
+_NUMBERED = re.compile(r'(<figcaption>|<table id="([^"]*)"><caption>)(<span class="item-number"[^>]*>)</span>')
+_TABLE_LINK = re.compile(rf'<a href="#{TABLE_PREFIX}([^"<>]+)">\1</a>')
 _UNNUMBERED_ENDINGS = ("-numbers", "-rows")
 
 
@@ -73,16 +82,24 @@ def render_editions(notebooks: Sequence[StageNotebook], meta: ReportMeta) -> dic
             mend="run the study to its last stage",
         )
     findings = [finding for item in notebooks for finding in output_findings(item, meta.label)]
-    _refuse(findings)
-    ordered = reports + [item for item in notebooks if item.stage != REPORT_STAGE]
+    refuse_findings(findings)
+    (front, back), others = _parted(reports[0]), [item for item in notebooks if item.stage != REPORT_STAGE]
     editions = {
-        "technical.html": _edition(ordered, meta, technical=True),
-        "summary.html": _edition(reports, meta, technical=False),
+        "technical.html": _edition([front, *others, *([back] if back.notebook["cells"] else [])], meta, technical=True),
+        "summary.html": _edition([front], meta, technical=False),
     }
     for name, html in editions.items():
         findings += lint(html, name)
-    _refuse(findings)
+    refuse_findings(findings)
     return editions
+
+
+def _parted(report: StageNotebook) -> tuple[StageNotebook, StageNotebook]:
+    """Part the report's notebook into what both editions show and what the technical one shows behind all stages."""
+    cells = report.notebook["cells"]
+    parts = ([c for c in cells if TECHNICAL not in _tags(c)], [c for c in cells if TECHNICAL in _tags(c)])
+    front, back = (StageNotebook(report.stage, {**report.notebook, "cells": part}) for part in parts)
+    return front, back
 
 
 def output_findings(item: StageNotebook, label: str) -> list[Finding]:
@@ -147,7 +164,7 @@ def _mark(output: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return None
 
 
-def _refuse(findings: list[Finding]) -> None:
+def refuse_findings(findings: list[Finding]) -> None:
     if not findings:
         return
     first, *_ = findings
@@ -173,7 +190,8 @@ def _edition(notebooks: Sequence[StageNotebook], meta: ReportMeta, *, technical:
     headings: list[Heading] = []
     stages = [(item.stage, _cells(item, technical, used, headings)) for item in notebooks]
     about = Heading(2, "about-this-report", "About this report")
-    contents = [heading for heading in [*headings, about] if heading.level <= DEEPEST_IN_CONTENTS]
+    record = record_parts(meta) if technical else []
+    contents = [heading for heading in [*headings, about, *(heading for heading, _ in record)] if heading.level <= DEEPEST_IN_CONTENTS]
     html = _template().render(
         meta=meta,
         technical=technical,
@@ -183,8 +201,20 @@ def _edition(notebooks: Sequence[StageNotebook], meta: ReportMeta, *, technical:
         stages=stages,
         style=Markup((_folder() / "report.css").read_text(encoding="utf-8")),
         about=about,
+        record=record,
     )
-    return _number(html)
+    html = html.replace(STANDING, escape(meta.standing))
+    return _number(_linked_tables(html, meta, technical))
+
+
+def _linked_tables(html: str, meta: ReportMeta, technical: bool) -> str:
+    """Lead the names of result tables to their line in the technical edition; a name that is no table of this run stays plain."""
+    known, page = {said["table"] for said in meta.tables}, "" if technical else "technical.html"
+
+    def link(match: re.Match[str]) -> str:
+        return f'<a href="{page}#{TABLE_PREFIX}{match[1]}">{match[1]}</a>' if match[1] in known else match[1]
+
+    return _TABLE_LINK.sub(link, html)
 
 
 def _cells(item: StageNotebook, technical: bool, used: set[str], headings: list[Heading]) -> list[_Cell]:
@@ -230,10 +260,10 @@ def _number(html: str) -> str:
 
     def numbered(match: re.Match[str]) -> str:
         if match[2] is not None and match[2].endswith(_UNNUMBERED_ENDINGS):
-            return match[1]
+            return match[0]
         kind = "Figure" if match[2] is None else "Table"
         counts[kind] += 1
-        return f'{match[1]}<span class="item-number">{kind} {counts[kind]}: </span>'
+        return f"{match[1]}{match[3]}{kind} {counts[kind]}: </span>"
 
     return _NUMBERED.sub(numbered, html)
 

@@ -13,13 +13,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from evaluation.reporting.render.contrast import contrast_faults
 from evaluation.reporting.text import SIMULATED
 
 SIBLINGS = ("technical.html", "summary.html")
 """The only files that an edition may link to."""
 
 VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
-ACTIVE = frozenset("script iframe object embed applet form input button select textarea base link audio video".split())
+ACTIVE = frozenset("script iframe object embed applet form input button select textarea base link audio video font marquee blink".split())
 SHORTEST_ALT = 20
 
 _EMPTY_ALT = re.compile(r"^(an? )?(image|picture|figure|chart|graph|plot)\b[\s\d.:]*$|\.(png|jpe?g|svg)$", re.I)
@@ -125,15 +126,18 @@ class _Reader(HTMLParser):
                 self.note("outside call", f"<{tag}> loads {value[:80]!r}", "keep the picture in the report", where)
             elif key == "href" and tag == "a":
                 self._link(value, where)
-            elif key == "style" and _STYLE_CALL.search(value):
-                self.note("outside call", "a style loads from elsewhere", "take the style out", where)
+            elif key == "style" or (key in ("color", "bgcolor") and tag != "meta"):
+                if _STYLE_CALL.search(value):
+                    self.note("outside call", "a style loads from elsewhere", "take the style out", where)
+                self.note("colour", f"<{tag}> sets its own look ({key}={value[:40]!r}), which no rule of contrast or meaning covers",
+                          "take the attribute out and say the meaning in words", where)  # fmt: skip
             if key not in ("src", "href") and len(value) > 3:
                 self.texts.append((value, where))
 
     def _link(self, address: str, where: str) -> None:
         if address.startswith("#"):
             self.targets.append((address[1:], where))
-        elif address not in SIBLINGS and not re.match(r"https://|mailto:", address):
+        elif address.partition("#")[0] not in SIBLINGS and not re.match(r"https://|mailto:", address):
             self.note(
                 "link", f"links to {address[:80]!r}, which does not travel with the report",
                 "link to a heading of the report or to a public https address", where,
@@ -203,6 +207,8 @@ class _Reader(HTMLParser):
         elif tag == "style":
             if _STYLE_CALL.search(data):
                 self.note("outside call", "a style sheet loads from elsewhere", "keep the style in the report")
+            for message in contrast_faults(data):
+                self.note("contrast", message, "choose colours with a contrast of at least 4.5 to 1 in the style of the editions")
         elif data.strip():
             self.texts.append((data, self.where))
 

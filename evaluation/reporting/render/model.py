@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 LABEL_TEXT = {
@@ -12,6 +12,8 @@ LABEL_TEXT = {
     "restricted": "RESTRICTED - not cleared for release",
 }
 """The words at the top and foot of every page, by the standing of the data."""
+
+DRAFT = "Draft: not yet assured."
 
 KIND_TEXT = {"formative": "Formative report", "interim": "Interim report", "final": "Final report"}
 
@@ -47,10 +49,17 @@ class ReportMeta:
     report_kind : {"formative", "interim", "final"}
     protocol_version, protocol_digest : str
         Which registered protocol.
-    draft : bool
-        True until the report is assured.
     amendments : tuple of str
         One sentence for each change since registration.
+    registered_on : str
+        Day of registration.
+    signed : mapping of str to str, optional
+        Sign-off: ``commissioner, analyst, assurer, approver, assured_on, approved_on, checks, findings``. Without it the
+        report is a draft.
+    origin : mapping
+        What another evaluator needs to repeat the run: ``inputs, commit, dirty, python, versions, seed, command``.
+    tables : tuple of mapping
+        ``stage, table, rows, columns, sensitivity, sha256`` of each result table.
     """
 
     title: str
@@ -60,13 +69,26 @@ class ReportMeta:
     report_kind: Literal["formative", "interim", "final"]
     protocol_version: str
     protocol_digest: str
-    draft: bool = True
     amendments: tuple[str, ...] = ()
+    registered_on: str = ""
+    signed: Mapping[str, str] | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    tables: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def label_text(self) -> str:
         """The label in words."""
         return LABEL_TEXT[self.label]
+
+    @property
+    def draft(self) -> bool:
+        """Whether nobody has signed the report off."""
+        return self.signed is None
+
+    @property
+    def standing(self) -> str:
+        """Draft, or by whom and when it was assured."""
+        return DRAFT if self.signed is None else f"Assured by {self.signed['assurer']} on {self.signed['assured_on']}."
 
     @property
     def kind_text(self) -> str:

@@ -18,6 +18,8 @@ from evaluation.reporting.palette import new_figure
 from evaluation.reporting.render import ReportMeta, StageNotebook, render_editions
 from evaluation.reporting.text import SIMULATED
 
+SIGNED = {"commissioner": "Department", "analyst": "A. Analyst", "assurer": "B. Checker", "approver": "C. Chief", "assured_on": "2 January 2026",
+          "approved_on": "3 January 2026", "checks": "2 passed", "findings": "0"}  # fmt: skip
 ALT = "The gap opens after the window and closes again."
 
 
@@ -129,7 +131,7 @@ def test_label_draft_and_provenance_stand_on_the_page(notebooks):
     for text in (SIMULATED, "Draft", "Interim report", "20260102T030405Z-trial-abc", "sha256:abcd",
                  "Caliper widened; outcomes unseen &lt;b&gt;", "Attendance Mentors trial &lt;1&gt;", 'lang="en-GB"'):  # fmt: skip
         assert text in html
-    assert "Draft" not in render_editions(notebooks, meta(draft=False))["technical.html"]
+    assert "Draft" not in render_editions(notebooks, meta(signed=SIGNED))["technical.html"]
 
 
 def test_nothing_is_loaded_and_nothing_runs(notebooks):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from evaluation.reporting.render.contrast import contrast
 from evaluation.reporting.render.lint import lint
 from evaluation.reporting.text import SIMULATED
 
@@ -54,6 +55,12 @@ def test_a_document_that_keeps_every_rule_has_no_findings():
         ("p { color: #000 }", "p { background: url(//example.org/a.png) }", "outside call"),
         ("<footer>", '<p style="background:url(https://example.org)">x</p><footer>', "outside call"),
         ("<footer>", '<link rel="stylesheet" href="https://example.org/a.css"><footer>', "active content"),
+        ("<footer>", '<p style="color: #0f0">x</p><footer>', "colour"),
+        ("<footer>", '<font color="#f00">x</font><footer>', "colour"),
+        ("p { color: #000 }", "p { color: #999 }", "contrast"),
+        ("p { color: #000 }", ":root { --quiet: #aaa } p { color: var(--quiet) }", "contrast"),
+        ("p { color: #000 }", "p { color: #12436d; background: #3d3d3d }", "contrast"),
+        ('href="summary.html"', 'href="summary.html.exe"', "link"),
         ("<footer>", "<script>1</script><footer>", "active content"),
         ("<footer>", '<iframe src="x"></iframe><footer>', "active content"),
         ("<footer>", '<p onclick="x()">x</p><footer>', "active content"),
@@ -94,6 +101,15 @@ def test_ordinary_words_are_no_user_name_but_telling_ones_are():
     page = GOOD.replace("<h2>Next</h2>", "<p>The runner of the test, j.smith7, ran.</p>")
     assert lint(page, "technical.html", user="runner") == []
     assert [finding.rule for finding in lint(page, "technical.html", user="j.smith7")] == ["user name"]
+
+
+def test_a_link_into_the_other_edition_travels_with_the_report():
+    assert lint(GOOD.replace('href="summary.html"', 'href="technical.html#result-table-estimates"'), "summary.html", user="nobody") == []
+
+
+@pytest.mark.parametrize(("one", "other", "wanted"), [("#000", "#fff", 21.0), ("#0000ff", "#ffffff", 8.59), ("#777777", "#fff", 4.48), ("#ff0000", "#fff", 4.0)])
+def test_contrast_is_that_of_the_published_formula(one, other, wanted):
+    assert contrast(one, other) == pytest.approx(wanted, abs=0.01) == contrast(other, one)
 
 
 def test_published_data_need_no_simulated_words():
