@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,7 +114,7 @@ def match_cohort(cohort: pd.DataFrame, trajectories: pd.DataFrame, *, rules: Mat
         outside = outside_design(cohort, design, entries=rules.entries)
         lost.append(_tally(outside, design, np.full(len(outside), OUTSIDE[_belongs(design)])))
         try:
-            usable, unmatched = _usable(rows, design, on, rules)
+            usable, unmatched = usable_rows(rows, design, on, rules)
             matching = _match(usable, design, on, rules, seed)
             unmatched = pd.concat([unmatched, _tally(usable.loc[matching.dropped.index], design, matching.dropped.to_numpy())], ignore_index=True)
             _check_tolerance(unmatched, rows, design, rules)
@@ -148,7 +149,7 @@ def exact_columns(design: str, rules: MatchingSection) -> list[str]:
     return [*own, *(c for c in rules.exact_columns if c not in own)]
 
 
-def _usable(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSection) -> tuple[pd.DataFrame, pd.DataFrame]:
+def usable_rows(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSection) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of strata and characteristics that both arms have, and the referred pupils of the others, who cannot be matched.
 
     A level that only one arm has (no referred pupil with a care plan, say) has no propensity score. Nobody could stand
@@ -176,17 +177,26 @@ def _usable(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSecti
             return usable, pd.concat(unmatched, ignore_index=True)
 
 
-def _match(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSection, seed: int) -> Matching:
-    """Match inside strata, on a score that knows stacks and areas, so that it tells pupils of one stratum apart."""
-    exact = exact_columns(design, rules)
+def score_data(rows: pd.DataFrame, on: Sequence[str], exact: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+    """The rows with effects of the stacks and areas among the exact columns, and the columns of the score.
+
+    The score knows stacks and areas, so that it tells pupils of one stratum apart.
+    """
     data = rows.assign(year_group=rows["year_group"].astype("category"))
     varying = [c for c in on if data[c].nunique() > 1]  # a characteristic that all share is matched as it stands
     effects = pd.get_dummies(rows[[c for c in ("area_code", "stack") if c in exact and c not in on]].astype(str), drop_first=True, dtype=float)
     together = pd.concat([numeric_columns(data, varying, drop_first=True), effects], axis=1)
     # Stacks and areas may coincide with one another or with year groups; such an effect is in the score already.
     effects = effects.drop(columns=[c for c in redundant_columns(together) if c in effects])
-    return match(pd.concat([data, effects], axis=1), "treated", on=[*varying, *effects], exact=exact, distance=rules.distance,
-                 caliper=rules.caliper, ratio=rules.ratio, replace=rules.replace, order=rules.order, ties="random", seed=seed)
+    return pd.concat([data, effects], axis=1), [*varying, *effects]
+
+
+def _match(rows: pd.DataFrame, design: str, on: list[str], rules: MatchingSection, seed: int) -> Matching:
+    """Match inside strata."""
+    exact = exact_columns(design, rules)
+    data, columns = score_data(rows, on, exact)
+    return match(data, "treated", on=columns, exact=exact, distance=rules.distance, caliper=rules.caliper, ratio=rules.ratio, replace=rules.replace,
+                 order=rules.order, ties="random", seed=seed)
 
 
 def _caliper(rows: pd.DataFrame, design: str, matching: Matching, rules: MatchingSection) -> dict:

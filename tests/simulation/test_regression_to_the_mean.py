@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -51,8 +52,6 @@ def test_private_knowledge_biases_the_effect_on_referred_pupils_and_not_the_offe
 
 
 def test_one_replicate_draws_the_same_pupils_under_every_rule_and_nobody_is_referred_elsewhere():
-    import numpy as np
-
     one, two = (draw_pupils(np.random.SeedSequence(1), 0.6, rule) for rule in ("level", "decline"))
     pd.testing.assert_frame_equal(one.drop(columns="referred"), two.drop(columns="referred"))
     assert (one["referred"] != two["referred"]).any()

@@ -35,7 +35,7 @@ def bias_figure(biases: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     heights = {design: len(titles) - place for place, design in enumerate(titles)}
     for (rule, mine), colour, marker, shift in zip(biases.groupby("rule", sort=False), DUO, ("o", "D"), (0.12, -0.12), strict=True):
         ax.plot(mine["bias"], mine["design"].map(heights) + shift, linestyle="none", marker=marker, markersize=6, color=colour, label=f"Referral follows {rule}")
-    ax.set_yticks(list(heights.values()), [fill(title, 36) for title in titles.values()])
+    ax.set_yticks(list(heights.values()), [fill(title, 36, break_on_hyphens=False) for title in titles.values()])
     ax.set_ylim(0.4, len(titles) + 0.6)
     ax.set_xlabel("Bias, percentage points of sessions attended (true effect 0)")
     style_axes(ax, grid="x")
