@@ -7,7 +7,9 @@ import pandas as pd
 
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.change import days_over_window, estimate_change, smallest_detectable_effect
-from evaluation.impact.estimates import BEFORE_AFTER, FRAGILE, MATCHED, PER_REFERRED, Estimated, fragile_because
+from evaluation.impact.comparisons import BEFORE_AFTER, MATCHED, PER_REFERRED, RISK_WEIGHTED, Estimated
+from evaluation.impact.decision import FRAGILE
+from evaluation.impact.robustness import test_lines
 from evaluation.protocol.trial import ImpactSection
 
 ATTENDED = "percentage points of sessions attended"
@@ -32,17 +34,17 @@ LIMITATIONS = {
 """By ``matching.entries``: the bias that comes with the registered choice, as an item of table ``impact_diagnostics``."""
 
 
-def impact_diagnostics(found: list[Estimated], *, rules: ImpactSection) -> pd.DataFrame:
+def impact_diagnostics(found: list[Estimated], *, rules: ImpactSection, tests: pd.DataFrame | None = None) -> pd.DataFrame:
     """Table ``impact_diagnostics``: what stands behind each comparison, one number a row.
 
     ``change_treated`` is the before-and-after figure of the treated. It is no effect: ``change_comparison`` says what would have
-    happened anyway.
+    happened anyway. With ``tests`` (table ``robustness_tests``) the registered comparisons also say which test decides, whether the tests
+    beside it agree, and on how many schools the effect rests.
     """
     lines = []
     for item in found:
         change = item.change
         detectable = smallest_detectable_effect(item.std_error, change.df, confidence_level=rules.confidence_level, power=rules.power)
-        fragile = fragile_because(change, rules)
         shorter = _measured_shorter(change.rows)
         rows = [
             ("change_treated", change.change_treated, ATTENDED, BEFORE_AFTER),
@@ -56,8 +58,10 @@ def impact_diagnostics(found: list[Estimated], *, rules: ImpactSection) -> pd.Da
             ("divided_by", item.share, "share", None if item.share == 1.0 else f"{len(item.about)} of {change.n_treated} pupils"),
             ("smallest_detectable_effect", detectable, "percentage points of sessions", f"at {rules.power:.0%} power"),
             ("smallest_detectable_days", days_over_window(detectable, change.followup_sessions), "days over the measured window", f"at {rules.power:.0%} power"),
-            ("design_criteria_hold", float(fragile is None), "1 yes, 0 no", f"{FRAGILE}: {fragile}" if fragile else None),
+            ("design_criteria_hold", float(not item.decision.fragile), "1 yes, 0 no", f"{FRAGILE}: {item.decision.reason}" if item.decision.fragile else None),
         ]
+        if tests is not None and item.comparison.method in (MATCHED, RISK_WEIGHTED):
+            rows += test_lines(item, tests)
         lines += [(item.comparison.key, *row) for row in rows]
         if _leads_on_referred(item):
             lines += _stack_lines(item, rules)

@@ -1,101 +1,68 @@
-"""The estimates of the trial: every registered comparison, in points and in days, with what supports it."""
+"""The estimates of the trial: every registered comparison, part and outcome, in points and in days, with what supports it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
-from evaluation.design.registered import KEY, PRE_MEANS, design_rows, outside_design
-from evaluation.errors import ContractError, UnidentifiedError
-from evaluation.impact.change import ChangeEstimate, days_over_window, estimate_change
+from evaluation.errors import UnidentifiedError
+from evaluation.impact.change import days_over_window
+from evaluation.impact.comparisons import (
+    ALL_STACKS, BEFORE_AFTER, BY_SESSIONS, FIRST_YEAR, INHERITS, LATER_YEARS, MATCHED, NO_AREA_SHOCKS, NOBODY_ELSE, PER_REFERRED, PER_STARTED,
+    PRE_MEANS_MATCHED, PUPILS, RISK_WEIGHTED, SAME_RULE, SESSIONS, Comparison, Estimated, Prepared, by_sessions, derived, estimate, parts_of, prepared,
+)
+from evaluation.impact.decision import FRAGILE
 from evaluation.protocol.trial import ImpactSection
 
-POINTS, DAYS = "percentage points of sessions", "days over the measured window"
-MATCHED, SAME_RULE, PRE_MEANS_MATCHED, BEFORE_AFTER = "matched", "same rule, no matching", "matched with baseline mean", "before-after, not an effect"
-PER_REFERRED = "offer effect divided by share referred"
-PER_STARTED = "effect on referred divided by share started"
+__all__ = ["ALL_STACKS", "BEFORE_AFTER", "DAYS", "FIRST_YEAR", "FRAGILE", "INHERITS", "LATER_YEARS", "MATCHED", "NOBODY_ELSE", "NO_AREA_SHOCKS",
+           "PER_REFERRED", "PER_STARTED", "POINTS", "PRE_MEANS_MATCHED", "PUPILS", "RISK_WEIGHTED", "SAME_RULE", "SESSIONS", "Comparison", "Estimated",
+           "NotEstimated", "estimate_line", "estimate_title", "estimates_table", "part_estimates", "specification_digest", "trial_estimates"]
 
-FRAGILE = "inference is fragile"
-INHERITS = ("derived: inherits the bias of the effect on referred pupils, because starting was not random; its interval takes the share who started as "
-            "known")
-NOBODY_ELSE = "derived: assumes no effect on eligible pupils who were not referred; its interval takes the share referred as known"
-NO_AREA_SHOCKS = "area shocks are not in the interval, so it is never the sole basis of a claim"
+POINTS, DAYS = "percentage points of sessions", "days over the measured window"
+PRIMARY = "absence_rate"
 
 ABOUT = {("A", "eligible"): "all eligible pupils of schools with mentors, referred or not",
          ("A", "referred"): "pupils referred by the end of the follow-up",
          ("B", "referred"): "pupils referred in the half-term after the window",
          ("B", "started"): "pupils referred in the half-term after the window who started"}
 """By estimand and level: the pupils whom an effect is stated per. The two kinds of referred pupils are not the same."""
-COUNTED_BY = {("B", "started"): "started", ("A", "referred"): "referred_by_followup"}
-"""By estimand and level: the cohort's column that marks these pupils among the treated; all treated where none is given."""
+BY_RISK = ", weighted by their risk of referral"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One registered comparison: which pupils, against whom, by which method."""
+class NotEstimated(dict):
+    """Why comparisons that are not headlines have no row: stem of the estimate's name to reason."""
 
-    estimand: str
-    level: str
-    design: str
-    method: str
-    headline: bool
-
-    @property
-    def key(self) -> str:
-        """Stem of its rows' identifiers."""
-        words = {MATCHED: "matched", SAME_RULE: "same_rule", PRE_MEANS_MATCHED: "pre_means", PER_REFERRED: "per_referred", PER_STARTED: "matched"}
-        return f"{self.estimand}_{self.level}_{self.design}_{words[self.method]}"
+    def add(self, key: str, error: UnidentifiedError) -> None:
+        """Note a refusal."""
+        self[key] = error.message
 
 
-@dataclass(frozen=True)
-class Estimated:
-    """A comparison with its estimate; ``share`` is what a derived one was divided by, else 1, ``entries`` which windows were used."""
-
-    comparison: Comparison
-    change: ChangeEstimate
-    share: float
-    unmatched: int
-    warnings: tuple[str, ...]
-    entries: str
-
-    @property
-    def about(self) -> pd.DataFrame:
-        """The treated rows whom the effect is stated per."""
-        treated = self.change.rows.loc[self.change.rows["treated"] == 1]
-        column = COUNTED_BY.get((self.comparison.estimand, self.comparison.level))
-        return treated if column is None else treated.loc[treated[column]]
-
-    @property
-    def estimate(self) -> float:
-        """Effect in points of sessions attended."""
-        return self.change.estimate / self.share
-
-    @property
-    def std_error(self) -> float:
-        """Its standard error; the share it was divided by is taken as known."""
-        return self.change.std_error / self.share
-
-
-def trial_estimates(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatched: pd.DataFrame, *, rules: ImpactSection) -> list[Estimated]:
-    """Estimate every registered comparison.
+def trial_estimates(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatched: pd.DataFrame, *, offer_weights: pd.DataFrame, rules: ImpactSection,
+                    seed: int = 0, refused: NotEstimated | None = None) -> list[Estimated]:
+    """Estimate every registered comparison on the primary outcome, over all stacks.
 
     Estimand B: referred against same-rule pupils. Estimand A, the offer: all eligible pupils of schools with mentors, referred
-    or not, against all eligible pupils of schools without, in its plainest form. Effects per referred pupil (from A) and on
-    pupils who started (from B) are derived by division and say so.
+    or not, against all eligible pupils of schools without, weighted in both arms by predicted risk of referral. Effects per referred
+    pupil (from A, divided by the weighted share referred) and on pupils who started (from B) are derived by division and say so.
 
     Parameters
     ----------
-    cohort, match_weights, unmatched : DataFrame
-        The tables of those names. Comparisons without matching use the same windows of pupils, first or all, as the matches.
+    cohort, match_weights, unmatched, offer_weights : DataFrame
+        The tables of those names.
     rules : ImpactSection
+    seed : int
+        Of randomisation inference, where that decides.
+    refused : NotEstimated, optional
+        Takes the reasons of secondary comparisons that cannot be estimated.
 
     Returns
     -------
     list of Estimated
-        Headline comparisons first. A secondary comparison that cannot be estimated is absent.
+        Headline design first. A secondary comparison that cannot be estimated is absent.
 
     Raises
     ------
@@ -104,120 +71,97 @@ def trial_estimates(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatched
     UnidentifiedError
         A headline comparison cannot be estimated.
     """
-    lead = rules.headline_design
-    if not (match_weights["design"] == lead).any():
-        raise ContractError(f"the headline design `{lead}` has no matches", where="impact.headline_design",
-                            mend="register it among the designs of the matching stage")
-    entries = match_weights["entries"].iloc[0]
-    other = "between_areas" if lead == "within_area" else "within_area"
-    found = []
-    for design in (lead, other):
-        leads = design == lead
-        referred = _matched(cohort, match_weights, unmatched, Comparison("B", "referred", design, MATCHED, leads), design, rules)
-        if referred is not None:
-            found += [referred, _per_started(referred)]
-        offer = _same_rule(cohort, Comparison("A", "eligible", design, SAME_RULE, leads), rules, entries)
-        if offer is not None:
-            found += [offer, *_per_referred(offer)]
-        same = _same_rule(cohort, Comparison("B", "referred", design, SAME_RULE, False), rules, entries)
-        found += [same] if same is not None else []
-    pre_means = _matched(cohort, match_weights, unmatched, Comparison("B", "referred", "within_area", PRE_MEANS_MATCHED, False), PRE_MEANS, rules)
-    return found + ([pre_means] if pre_means is not None else [])
+    found, refused = [], NotEstimated() if refused is None else refused
+    for item in prepared(cohort, match_weights, unmatched, offer_weights, rules=rules):
+        own = _attempt(item, refused, rules=rules, seed=seed)
+        if own is not None:
+            divided = item.comparison.method in (MATCHED, RISK_WEIGHTED)
+            found += [own, *(() if not divided else derived(own) if item.comparison.headline else _derived(own, refused))]
+    return found
 
 
-def _matched(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatched: pd.DataFrame, comparison: Comparison, design: str,
-             rules: ImpactSection) -> Estimated | None:
-    weights = match_weights.loc[match_weights["design"] == design]
-    if weights.empty:
-        return None
-    rows = weights.merge(cohort, on=KEY, how="left", validate="one_to_one").assign(treated=lambda f: f["treated"].astype("int64"))
-    lost = int(unmatched.loc[unmatched["design"] == design, "pupils"].sum())
-    return _estimate(rows, comparison, rules, weights["entries"].iloc[0], weight="weight", unmatched=lost)
+def part_estimates(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatched: pd.DataFrame, *, offer_weights: pd.DataFrame, opened: int,
+                   rules: ImpactSection, seed: int = 0, refused: NotEstimated | None = None) -> list[Estimated]:
+    """The registered comparisons by stack, in the programme's first year and later, and weighted by baseline sessions.
 
-
-def _same_rule(cohort: pd.DataFrame, comparison: Comparison, rules: ImpactSection, entries: str) -> Estimated | None:
-    which = {"entries": entries, "referred_only": comparison.estimand == "B"}
-    outside = len(outside_design(cohort, comparison.design, **which))
-    return _estimate(design_rows(cohort, comparison.design, **which), comparison, rules, entries, unmatched=outside)
-
-
-def _estimate(rows: pd.DataFrame, comparison: Comparison, rules: ImpactSection, entries: str, *, weight: str | None = None,
-              unmatched: int = 0) -> Estimated | None:
-    try:
-        change = estimate_change(rows, within_area=comparison.design == "within_area", weight=weight)
-    except UnidentifiedError:
-        if comparison.headline:
-            raise
-        return None
-    fragile = fragile_because(change, rules)
-    warnings = [f"{FRAGILE}: {fragile}"] if fragile else []
-    if comparison.design == "between_areas":
-        warnings.append(NO_AREA_SHOCKS)
-    left = unmatched + change.left_out
-    if left and weight is not None:
-        warnings.append(f"about matched pupils only: {left} referred pupils have no comparison pupil")
-    elif left:
-        warnings.append(f"not about {left} pupils of schools with mentors whose area or stack is outside this comparison or holds no comparison pupil")
-    return Estimated(comparison, change, 1.0, left, tuple(warnings), entries)
-
-
-def _per_started(referred: Estimated) -> Estimated:
-    rows = referred.change.rows
-    share = float(rows.loc[rows["treated"] == 1, "started"].mean())
-    if not share > 0:
-        raise UnidentifiedError("no analysed referred pupil started", where="trial_estimates", mend="report the effect on referred pupils alone")
-    comparison = Comparison("B", "started", referred.comparison.design, PER_STARTED, referred.comparison.headline)
-    return Estimated(comparison, referred.change, share, referred.unmatched, (*referred.warnings, INHERITS), referred.entries)
-
-
-def _per_referred(offer: Estimated) -> list[Estimated]:
-    rows = offer.change.rows
-    treated = rows.loc[rows["treated"] == 1]
-    share = float(treated["referred_by_followup"].mean())
-    if not share > 0:
-        return []
-    whose = (f"per pupil referred by the end of the follow-up ({int(treated['referred_by_followup'].sum())}), where the effect on referred pupils is about "
-             f"those referred in the half-term after the window ({int(treated['referred'].sum())} here)")
-    comparison = Comparison("A", "referred", offer.comparison.design, PER_REFERRED, offer.comparison.headline)
-    return [Estimated(comparison, offer.change, share, offer.unmatched, (*offer.warnings, NOBODY_ELSE, whose), offer.entries)]
-
-
-def fragile_because(change: ChangeEstimate, rules: ImpactSection) -> str | None:
-    """Which of the decision test's design criteria fails, in words; None when both hold.
-
-    The criteria look at the design alone, never at the outcome: schools with mentors and Satterthwaite degrees of freedom.
+    Parameters
+    ----------
+    cohort, match_weights, unmatched, offer_weights, rules, seed, refused
+        As :func:`trial_estimates`.
+    opened : int
+        Half-term in which the first school of the study had a mentor.
     """
-    faults = []
-    if change.schools_treated < rules.minimum_treated_schools:
-        faults.append(f"{change.schools_treated} schools with mentors where at least {rules.minimum_treated_schools} are needed")
-    if change.df < rules.minimum_df:
-        faults.append(f"{change.df:.1f} degrees of freedom where at least {rules.minimum_df:g} are needed")
-    return " and ".join(faults) or None
+    found, refused = [], NotEstimated() if refused is None else refused
+    for item in registered(prepared(cohort, match_weights, unmatched, offer_weights, rules=rules)):
+        weighted = _attempt(by_sessions(item), refused, rules=rules, seed=seed, scale=True, beside=(BY_SESSIONS,))
+        parts = [_attempt(part, refused, rules=rules, seed=seed) for part in parts_of(item, opened=opened)]
+        for own in (weighted, *parts):
+            if own is not None:
+                found += [own, *_derived(own, refused)]
+    return found
+
+
+def registered(items: list[Prepared]) -> list[Prepared]:
+    """The comparisons by which the registered estimands are estimated: matched for B, weighted by risk for A."""
+    return [item for item in items if item.comparison.method in (MATCHED, RISK_WEIGHTED)]
+
+
+def _attempt(item: Prepared, refused: NotEstimated, **options) -> Estimated | None:
+    try:
+        return estimate(item, **options)
+    except UnidentifiedError as error:
+        if item.comparison.headline:
+            raise
+        refused.add(item.comparison.key, error)
+        return None
+
+
+def _derived(own: Estimated, refused: NotEstimated) -> list[Estimated]:
+    try:
+        return derived(own)
+    except UnidentifiedError as error:
+        level, method = ("started", PER_STARTED) if own.comparison.estimand == "B" else ("referred", PER_REFERRED)
+        refused.add(replace(own.comparison, level=level, method=method).key, error)
+        return []
 
 
 def estimates_table(found: list[Estimated], *, rules: ImpactSection) -> pd.DataFrame:
-    """Table ``estimates``: two rows a comparison, in points of sessions attended and in days over the measured window."""
-    from scipy.stats import t
+    """Table ``estimates``: a comparison on the primary outcome has two rows, in points of sessions attended and in days over the measured window.
 
-    digest = specification_digest(rules)
-    lines = []
+    ``conf_low`` and ``conf_high`` are missing where the interval of a randomisation test does not end.
+    """
+    digest, lines = specification_digest(rules), []
     for item in found:
-        c, change = item.comparison, item.change
-        reach = float(t.ppf(0.5 + rules.confidence_level / 2.0, change.df)) * item.std_error
-        statistic = item.estimate / item.std_error
-        for scale, word, factor in ((POINTS, "points", 1.0), (DAYS, "days", days_over_window(1.0, change.followup_sessions))):
-            lines.append({
-                "estimate_id": f"{c.key}_{word}", "estimand": c.estimand, "level": c.level, "about": ABOUT[c.estimand, c.level],
-                "pupils": len(item.about), "design": c.design, "outcome": rules.outcome, "scale": scale,
-                "direction": "attendance", "term": "treated", "estimate": factor * item.estimate, "std_error": factor * item.std_error, "df": change.df,
-                "statistic": statistic, "p_value": float(2.0 * t.sf(abs(statistic), change.df)), "conf_low": factor * (item.estimate - reach),
-                "conf_high": factor * (item.estimate + reach), "conf_level": rules.confidence_level, "n_treated": change.n_treated,
-                "n_comparison": change.n_comparison, "schools_treated": change.schools_treated, "schools_comparison": change.schools_comparison,
-                "areas": change.areas, "effective_n": change.effective_n, "unmatched": item.unmatched, "method": c.method,
-                "decision_test": c.headline, "headline": c.headline, "specification_digest": digest,
-                "warnings": "; ".join((*item.warnings, *change.warnings)) or None,
-            })
+        per_point = days_over_window(1.0, item.change.followup_sessions)
+        lines += [estimate_line(item, f"{item.comparison.key}_{word}", scale, factor, digest, rules)
+                  for scale, word, factor in ((POINTS, "points", 1.0), (DAYS, "days", per_point))]
     return pd.DataFrame(lines)
+
+
+def estimate_line(item: Estimated, name: str, scale: str, factor: float, digest: str, rules: ImpactSection, direction: str = "attendance") -> dict:
+    """One row of table ``estimates``: an estimate by ``factor``, with its test and everything it rests on."""
+    c, change, decision = item.comparison, item.change, item.decision
+    low, high = (factor * end if np.isfinite(end) else np.nan for end in item.interval)
+    about = ABOUT[c.estimand, c.level] + (BY_RISK if c.method in (RISK_WEIGHTED, PER_REFERRED) else "")
+    return {
+        "estimate_id": name, "estimand": c.estimand, "level": c.level, "about": about,
+        "pupils": len(item.about), "design": c.design, "outcome": c.outcome, "part": c.part, "weighting": c.weighting, "scale": scale,
+        "direction": direction, "term": "treated", "estimate": factor * item.estimate, "std_error": factor * item.std_error, "df": change.df,
+        "statistic": decision.statistic, "p_value": decision.p_value, "conf_low": low,
+        "conf_high": high, "conf_level": rules.confidence_level, "n": change.n_treated + change.n_comparison, "n_treated": change.n_treated,
+        "n_comparison": change.n_comparison, "schools_treated": change.schools_treated, "schools_comparison": change.schools_comparison,
+        "areas": change.areas, "areas_treated": change.areas_treated, "areas_comparison": change.areas_comparison,
+        "effective_n": change.effective_n, "unmatched": item.unmatched, "method": c.method, "test": decision.test, "p_floor": decision.floor,
+        "test_reason": decision.reason, "decision_test": c.headline, "headline": c.headline, "specification_digest": digest,
+        "warnings": "; ".join(dict.fromkeys((*item.warnings, *change.warnings))) or None,
+    }
+
+
+def estimate_title(row: dict) -> str:
+    """A comparison in words, from its row: whose effect, where, by which method."""
+    place = {"within_area": "within areas", "between_areas": "between areas"}[row["design"]]
+    who = {"eligible": "All eligible", "referred": "Referred", "started": "Started"}[row["level"]]
+    return f"{who}, {place}, {row['method']}"
 
 
 def specification_digest(rules: ImpactSection) -> str:

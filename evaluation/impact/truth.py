@@ -15,7 +15,7 @@ COLUMNS = ["estimate_id", "estimand", "level", "design", "method", "scale", "est
 def truth_comparison(found: list[Estimated], estimates: pd.DataFrame, truth: pd.DataFrame | None, *, trajectories: pd.DataFrame) -> pd.DataFrame:
     """Set every estimate beside the true effect on the same pupils over the same follow-up.
 
-    The truth of an estimate is the weighted mean, over its treated pupils (over those who started, for the level "started"; over
+    An interval that does not end on a side holds everything there. The truth of an estimate is the weighted mean, over its treated pupils (over those who started, for the level "started"; over
     those referred by the end of the follow-up, for the offer divided by the share referred), of attendance in the measured
     follow-up with mentoring minus without, from the same random numbers: in points of each pupil's possible sessions, and in days, half
     the sessions that mentoring saved the pupil.
@@ -45,7 +45,7 @@ def truth_comparison(found: list[Estimated], estimates: pd.DataFrame, truth: pd.
             row = estimates.loc[estimates["estimate_id"] == f"{item.comparison.key}_{word}"].iloc[0]
             value = float(np.average(effect[word], weights=pupils["weight"]))
             lines.append({**{name: row[name] for name in COLUMNS if name in row.index}, "truth": value,
-                          "covered": bool(row["conf_low"] <= value <= row["conf_high"]), "pupils": len(pupils)})
+                          "covered": not (value < row["conf_low"] or value > row["conf_high"]), "pupils": len(pupils)})
     return pd.DataFrame(lines, columns=COLUMNS)
 
 

@@ -141,10 +141,18 @@ class MatchingSection(Section):
         return self
 
 
+SecondaryOutcome = Literal["absence_rate_official", "absence_rate_off_site_absent", "persistent_absence", "severe_absence", "unauthorised_rate",
+                           "lateness_rate", "suspension_sessions", "part_time_timetable_rate", "medical_rate", "illness_rate", "attended_of_open",
+                           "possible_of_open"]
+
+
 class ImpactSection(Section):
     """Stage `impact`: what difference mentoring made, by which test, and by which rule it is put into words."""
 
     outcome: Literal["absence_rate"] = Field(..., description="Primary outcome, on harmonised counts")
+    secondary_outcomes: list[SecondaryOutcome] = Field(
+        ..., description="Outcomes estimated beside the primary one, by their names in table `cohort_outcomes`",
+    )
     headline_design: Design = Field(..., description="The design whose estimate leads")
     decision_test: Literal["CR2"] = Field(..., description="The test that decides, named before outcomes; the interval inverts it")
     confidence_level: float = Field(..., ge=0.5, le=0.999, description="Level of every interval", json_schema_extra={"unit": "share"})
@@ -156,6 +164,17 @@ class ImpactSection(Section):
         ..., ge=1, le=100, description="Satterthwaite degrees of freedom below which the decision test is not trusted",
         json_schema_extra={"unit": "degrees of freedom"},
     )
+    draws: int = Field(
+        ..., ge=999, le=999_999, description="Draws of randomisation inference, the wild bootstrap and simultaneous bands", json_schema_extra={"unit": "draws"},
+    )
+    honest_relative_magnitudes: list[float] = Field(
+        ..., min_length=1, description="Departures from parallel trends that bounds are stated for, as multiples of the largest one seen before the window",
+        json_schema_extra={"unit": "multiple"},
+    )
+    honest_smoothness: list[float] = Field(
+        ..., min_length=1, description="Changes of slope of the difference in trends that bounds are stated for",
+        json_schema_extra={"unit": "percentage points of sessions per half-term, per half-term"},
+    )
     offer_leads_up_to: float = Field(
         ..., gt=0, le=100, description="The offer effect per referred pupil leads if its smallest detectable effect is at most this",
         json_schema_extra={"unit": "percentage points of sessions"},
@@ -163,6 +182,17 @@ class ImpactSection(Section):
     robustness_checks: list[Literal["between_areas_agrees", "same_rule_agrees", "offer_does_not_contradict"]] = Field(
         ..., description="Checks that must pass before an improvement is called secure",
     )
+
+    @model_validator(mode="after")
+    def _coherent(self) -> ImpactSection:
+        """Names stand once; bounds are no negative departures."""
+        for name in ("secondary_outcomes", "robustness_checks"):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise ValueError(f"`{name}` names something twice")
+        for name in ("honest_relative_magnitudes", "honest_smoothness"):
+            if min(getattr(self, name)) < 0:
+                raise ValueError(f"`{name}` are zero or more")
+        return self
 
 
 class DeliverySection(Section):

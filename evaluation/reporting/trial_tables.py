@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.impact.estimates import BEFORE_AFTER, DAYS, POINTS
+from evaluation.impact.views import pooled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,6 +14,7 @@ LEVELS = {"eligible": "All eligible pupils", "referred": "Pupils referred", "sta
 DESIGNS = {"within_area": "within areas", "between_areas": "between areas"}
 METHODS = {
     "matched": "Matched with similar pupils",
+    "weighted by referral risk": "All eligible, weighted by how likely they were to be referred",
     "matched with baseline mean": "Matched on earlier absence too",
     "same rule, no matching": "All who met the same rule, no matching",
     "offer effect divided by share referred": "Derived from the effect on all eligible",
@@ -67,7 +69,8 @@ def side_by_side(estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> pd.DataF
     """
     import pandas as pd
 
-    rows = estimates.loc[estimates["scale"].eq(POINTS) & estimates["level"].eq("referred")]
+    rows = pooled(estimates)
+    rows = rows.loc[rows["level"].eq("referred")]
     table = pd.DataFrame({
         "method": _method(rows["method"]), "design": rows["design"].map(DESIGNS), "primary": rows["headline"].astype(bool), "points": rows["estimate"],
         "conf_low": rows["conf_low"], "conf_high": rows["conf_high"], "rank": _rank(rows["method"]),

@@ -39,7 +39,7 @@ COLUMNS = {
 """Headers of columns that nobody has named; others show their own name in words."""
 
 _DESIGNS = {"within_area": "within areas", "between_areas": "between areas"}
-_METHODS = {"matched": "matched", "same_rule": "same rule, no matching", "pre_means": "matched with baseline mean", "per_referred": "offer divided by share referred"}
+_METHODS = {"matched": "matched", "risk_weighted": "weighted by referral risk", "same_rule": "same rule, no matching", "pre_means": "matched with baseline mean", "per_referred": "offer divided by share referred"}
 _LEVELS = {"eligible": "all eligible", "referred": "referred", "started": "started"}
 _ANALYSES = {
     f"{estimand}_{level}_{design}_{method}": f"{estimand}: {_LEVELS[level]}, {_DESIGNS[design]}, {_METHODS[method]}"
@@ -60,6 +60,17 @@ VALUES = {
     "smallest_detectable_effect": "smallest detectable effect",
     "smallest_detectable_days": "smallest detectable effect in days",
     "lead_estimand": "which effect leads",
+    "decision_test": "decision test",
+    "tests_disagree": "whether tests disagree",
+    "effective_clusters": "effective schools",
+    "largest_partial_leverage": "largest share of one school",
+    "pre_trend_slope": "slope before the window",
+    "pre_trend_detectable": "slope that would have been seen",
+    "pre_trend_detectable_bias": "what such a slope would add",
+    "honest_relative_magnitude_breakdown": "breakdown, relative to earlier steps",
+    "honest_relative_magnitude_parallel": "effect if trends were parallel",
+    "honest_smoothness_breakdown": "breakdown, change of slope",
+    "honest_smoothness_parallel": "effect if trends were parallel",
     "effective_n_comparison": "effective number of comparison pupils",
     # measures of the appraisal
     "break_even_causal_share": "causal share",

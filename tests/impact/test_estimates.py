@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.design import build_cohort, design_rows, match_cohort, season_matched_windows
+from evaluation.design import build_cohort, design_rows, match_cohort, offer_weights, season_matched_windows
 from evaluation.errors import ContractError, DataError, UnidentifiedError
 from evaluation.impact import (
-    estimate_change, estimates_table, event_study, impact_diagnostics, stacks_apart, trial_estimates, truth_comparison, verdict, verdict_rows,
+    checks_table, estimate_change, estimates_table, event_study, impact_diagnostics, own_checks, stacks_apart, trial_estimates, truth_comparison, verdict,
+    verdict_rows,
 )
 from evaluation.impact.estimates import DAYS, FRAGILE, POINTS, specification_digest
 from evaluation.impact.truth import true_effects
@@ -36,8 +37,13 @@ def matched(cohort):
 
 
 @pytest.fixture(scope="module")
-def found(cohort, matched):
-    return trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, rules=RULES)
+def offered(cohort):
+    return offer_weights(cohort.frame, rules=section("matching")).frame
+
+
+@pytest.fixture(scope="module")
+def found(cohort, matched, offered):
+    return trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, offer_weights=offered, rules=RULES)
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +73,13 @@ def test_days_and_derived_rows_follow_from_points(trial, table, found):
     referred, started = rows["B_referred_within_area_matched"], rows["B_started_within_area_matched"]
     share = referred.change.rows.query("treated == 1")["started"].mean()
     assert started.estimate == pytest.approx(referred.estimate / share) and "inherits the bias" in " ".join(started.warnings)
-    offer, per_referred = rows["A_eligible_within_area_same_rule"], rows["A_referred_within_area_per_referred"]
+    offer, per_referred = rows["A_eligible_within_area_risk_weighted"], rows["A_referred_within_area_per_referred"]
     treated = offer.change.rows.query("treated == 1")
     own = treated.merge(trial["referrals"], on="pupil_id").query("stack < referral_half_term <= stack + 4")
-    assert per_referred.std_error == pytest.approx(offer.std_error / (len(own) / len(treated)))
-    assert per_referred.estimate == pytest.approx(offer.estimate / (len(own) / len(treated)))
+    weighted = own["weight"].sum() / treated["weight"].sum()
+    assert abs(weighted - len(own) / len(treated)) > 1e-4  # the share is weighted as the effect is
+    assert per_referred.std_error == pytest.approx(offer.std_error / weighted)
+    assert per_referred.estimate == pytest.approx(offer.estimate / weighted)
     # Mentors took on more pupils by the end of the follow-up than in the half-term after the window, and the rows say whom they are about.
     said = table.set_index("estimate_id")[["about", "pupils", "warnings"]]
     assert said.loc["A_referred_within_area_per_referred_days", "pupils"] == len(own) > treated["referred"].sum()
@@ -82,9 +90,9 @@ def test_days_and_derived_rows_follow_from_points(trial, table, found):
         assert "as known" in said.loc[row, "warnings"]
 
 
-def test_intervals_are_those_of_the_registered_level(cohort, matched, table):
+def test_intervals_are_those_of_the_registered_level(cohort, matched, offered, table):
     narrow = section("impact", confidence_level=0.8)
-    other = estimates_table(trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, rules=narrow), rules=narrow)
+    other = estimates_table(trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, offer_weights=offered, rules=narrow), rules=narrow)
     assert ((other["conf_high"] - other["conf_low"]) < (table["conf_high"] - table["conf_low"])).all()
     assert (other["specification_digest"] != table["specification_digest"]).all() and specification_digest(RULES) == table["specification_digest"].iloc[0]
     significant = table["p_value"] < 0.05
@@ -92,10 +100,15 @@ def test_intervals_are_those_of_the_registered_level(cohort, matched, table):
 
 
 def test_everyone_eligible_stands_in_the_offer_whether_referred_or_not(cohort, found):
-    offer = next(item for item in found if item.comparison.key == "A_eligible_within_area_same_rule")
+    items = {item.comparison.key: item for item in found}
     expected = cohort.frame.query("analysed and entry == 'first' and mentor_school and within_area").shape[0]
-    assert offer.change.n_treated + offer.change.left_out == expected
-    assert not offer.change.rows.query("treated == 1")["referred"].all()
+    for key in ("A_eligible_within_area_same_rule", "A_eligible_within_area_risk_weighted"):
+        assert items[key].change.n_treated + items[key].unmatched == expected
+        assert not items[key].change.rows.query("treated == 1")["referred"].all()
+    # Both arms weigh the same in every cell, so that the estimate is about pupils as likely to be referred.
+    rows = items["A_eligible_within_area_risk_weighted"].change.rows
+    sums = rows.groupby(["cell", "treated"])["weight"].sum().unstack()
+    assert sums[0].to_numpy() == pytest.approx(sums[1].to_numpy())
 
 
 def test_the_before_and_after_figure_stands_beside_what_would_have_happened_anyway(diagnostics, table, found):
@@ -111,7 +124,8 @@ def test_the_before_and_after_figure_stands_beside_what_would_have_happened_anyw
 
 
 def test_event_study_takes_the_baseline_off(cohort, matched, table):
-    gaps = event_study(cohort.frame, cohort.trajectories, matched.match_weights, design="within_area", confidence_level=0.95).set_index("event_time")
+    study = event_study(cohort.frame, cohort.trajectories, matched.match_weights, design="within_area", confidence_level=0.95)
+    gaps = study.frame.set_index("event_time")
     assert list(gaps.index) == list(range(-4, 5)) and gaps.loc[0, "role"] == "eligibility window"
     assert gaps.loc[[-4, -3, -2], "estimate"].mean() == pytest.approx(0.0, abs=1e-9)  # every pupil has the same possible sessions
     effect = table.set_index("estimate_id").loc["B_referred_within_area_matched_points", "estimate"]
@@ -129,20 +143,20 @@ def test_truth_is_the_effect_on_the_pupils_analysed(trial, cohort, found, table)
         """Mean points and days that mentoring saved these pupils in the half-terms measured."""
         saved = pupils.merge(trial["truth"], on="pupil_id").query("stack + 2 <= half_term <= stack + 4").groupby(["stack", "pupil_id"])[
             ["absent_untreated", "absent", "possible"]].sum()
-        sessions = saved["absent_untreated"] - saved["absent"]
-        return (100 * sessions / saved["possible"]).mean(), sessions.mean() / 2
+        sessions, weight = saved["absent_untreated"] - saved["absent"], pupils.set_index(["stack", "pupil_id"])["weight"].reindex(saved.index)
+        return np.average(100 * sessions / saved["possible"], weights=weight), np.average(sessions, weights=weight) / 2
 
     row = compared.loc["B_referred_within_area_matched_points"]
     points, days = by_hand(treated)
     assert row["truth"] == pytest.approx(points) and row["truth"] > 0
     assert compared.loc["B_referred_within_area_matched_days", "truth"] == pytest.approx(days)
-    offer = next(item for item in found if item.comparison.key == "A_eligible_within_area_same_rule").change.rows.query("treated == 1")
-    for key, pupils in (("A_eligible_within_area_same_rule", offer), ("A_referred_within_area_per_referred", offer.loc[offer["referred_by_followup"]])):
+    offer = next(item for item in found if item.comparison.key == "A_eligible_within_area_risk_weighted").change.rows.query("treated == 1")
+    for key, pupils in (("A_eligible_within_area_risk_weighted", offer), ("A_referred_within_area_per_referred", offer.loc[offer["referred_by_followup"]])):
         points, days = by_hand(pupils)
         assert compared.loc[f"{key}_points", "truth"] == pytest.approx(points) and compared.loc[f"{key}_days", "truth"] == pytest.approx(days)
     assert row["covered"] == (row["conf_low"] <= row["truth"] <= row["conf_high"])
     assert compared.loc["B_started_within_area_matched_points", "truth"] > row["truth"]
-    assert compared.loc["A_eligible_within_area_same_rule_points", "truth"] < row["truth"]
+    assert compared.loc["A_eligible_within_area_risk_weighted_points", "truth"] < row["truth"]
     assert len(truth_comparison(found, table, None, trajectories=cohort.trajectories)) == 0
     # Days are sessions saved, whatever share of a pupil's possible sessions they are: never mean points times mean sessions.
     uneven = trial["truth"].copy()
@@ -178,7 +192,8 @@ def test_first_and_later_stacks_stand_beside_the_headline(cohort, found, diagnos
 def test_comparisons_without_matching_use_the_registered_entries(cohort):
     rules = section("matching", designs=["within_area"], entries="risk_set", unmatched_tolerance=1.0, pre_means_check=False)
     matched = match_cohort(cohort.frame, cohort.trajectories, rules=rules, seed=1)
-    items = {item.comparison.key: item for item in trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, rules=RULES)}
+    offered = offer_weights(cohort.frame, rules=rules).frame
+    items = {item.comparison.key: item for item in trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, offer_weights=offered, rules=RULES)}
     for key, referred_only in (("A_eligible_within_area_same_rule", False), ("B_referred_within_area_same_rule", True)):
         rows = design_rows(cohort.frame, "within_area", entries="risk_set", referred_only=referred_only)
         # All eligible pupils always enter at their first window: at later ones pupils referred before would be missing from one arm alone.
@@ -187,9 +202,9 @@ def test_comparisons_without_matching_use_the_registered_entries(cohort):
     assert impact_diagnostics(list(items.values()), rules=RULES)["item"].isin(["limitation_risk_set"]).sum() == 1
 
 
-def test_pupils_outside_a_comparison_are_counted_in_words_that_fit_it(cohort, matched):
+def test_pupils_outside_a_comparison_are_counted_in_words_that_fit_it(cohort, matched, offered):
     apart = cohort.frame.assign(between_pool=cohort.frame["between_pool"] & (cohort.frame["area_code"] != "A1"))
-    items = {item.comparison.key: item for item in trial_estimates(apart, matched.match_weights, matched.unmatched, rules=RULES)}
+    items = {item.comparison.key: item for item in trial_estimates(apart, matched.match_weights, matched.unmatched, offer_weights=offered, rules=RULES)}
     offer, same, lead = (items[f"{key}"] for key in ("A_eligible_between_areas_same_rule", "B_referred_between_areas_same_rule", "B_referred_within_area_matched"))
     first = apart.query("analysed and entry == 'first' and mentor_school and area_code == 'A1'")
     assert offer.unmatched == len(first) + offer.change.left_out and same.unmatched == first["referred"].sum() + same.change.left_out
@@ -222,43 +237,77 @@ def agreeing(table, sign=1.0):
     return changed
 
 
+def judged(table, diagnostics, rules=RULES):
+    return verdict(table, diagnostics, rules=rules, checks=checks_table(own_checks(table, diagnostics), rules=rules))
+
+
 @pytest.mark.parametrize(("low", "high", "others", "wording"), [
     (0.1, 2.0, 1.0, IMPROVED), (0.1, 2.0, -1.0, PROMISING), (-0.1, 2.0, 1.0, UNCLEAR), (0.0, 2.0, 1.0, UNCLEAR), (-2.0, -0.1, 1.0, WORSENED),
 ])
 def test_the_verdict_follows_the_registered_rule(table, diagnostics, low, high, others, wording):
-    found = verdict(agreeing(leading(table, low, high), others), diagnostics, rules=RULES)
+    found = judged(agreeing(leading(table, low, high), others), diagnostics)
     assert found.wording == wording and "no effect" not in found.reason
     if wording == PROMISING:
         assert "between areas" in found.reason and "the interval of the offer's effect is not wholly below zero" in found.reason
 
 
 def test_an_offer_below_zero_contradicts_only_where_its_whole_interval_is(table, diagnostics):
-    rules, own = section("impact", robustness_checks=["offer_does_not_contradict"]), table["estimate_id"] == "A_eligible_within_area_same_rule_points"
+    rules, own = section("impact", robustness_checks=["offer_does_not_contradict"]), table["estimate_id"] == "A_eligible_within_area_risk_weighted_points"
     for high, wording in ((0.1, IMPROVED), (0.0, IMPROVED), (-0.1, PROMISING)):
         changed = leading(table, 0.1, 2.0)
         changed.loc[own, ["estimate", "conf_low", "conf_high"]] = [-0.5, -1.1, high]
-        assert verdict(changed, diagnostics, rules=rules).wording == wording
+        assert judged(changed, diagnostics, rules).wording == wording
 
 
 def test_a_check_whose_estimate_does_not_exist_has_not_passed(table, diagnostics):
     only = agreeing(leading(table, 0.1, 2.0)).query("design == 'within_area'")
-    assert verdict(only, diagnostics, rules=RULES).wording == PROMISING
-    assert verdict(only, diagnostics, rules=section("impact", robustness_checks=["same_rule_agrees"])).wording == IMPROVED
+    assert judged(only, diagnostics).wording == PROMISING
+    assert judged(only, diagnostics, section("impact", robustness_checks=["same_rule_agrees"])).wording == IMPROVED
 
 
-@pytest.mark.parametrize(("changes", "said"), [({"minimum_treated_schools": 7}, "6 schools with mentors where at least 7"), ({"minimum_df": 60}, "degrees of freedom")])
-def test_where_the_design_criteria_fail_the_effect_cannot_be_estimated(cohort, matched, changes, said):
+def test_a_registered_check_that_was_not_made_has_not_passed(table, diagnostics):
+    high, own = agreeing(leading(table, 0.1, 2.0)), own_checks(table, diagnostics).query("name != 'between_areas_agrees'")
+    listed = checks_table(own, rules=RULES).set_index("name")
+    assert not listed.loc["between_areas_agrees", "passed"] and "not made" in listed.loc["between_areas_agrees", "text"]
+    assert verdict(high, diagnostics, rules=RULES, checks=listed.reset_index()).wording == PROMISING
+    other = pd.DataFrame([{"name": "a check beside", "passed": False, "value": 1.0, "unit": "points", "text": "it does not hold"}])
+    whole = checks_table(pd.concat([own_checks(high, diagnostics), other]), rules=RULES)
+    assert whole["registered"].tolist() == [True, True, True, False]  # shown, but the verdict does not depend on it
+    assert verdict(high, diagnostics, rules=RULES, checks=whole).wording == IMPROVED
+    with pytest.raises(ContractError, match="two rows"):
+        checks_table(pd.concat([other, other]), rules=RULES)
+
+
+@pytest.mark.parametrize(("changes", "said"), [({"minimum_treated_schools": 7}, "at least 7 schools with mentors, not 6"), ({"minimum_df": 60}, "degrees of freedom")])
+def test_where_the_design_criteria_fail_randomisation_decides_and_the_verdict_says_that_it_is_fragile(cohort, matched, offered, changes, said):
     rules = section("impact", **changes)
-    found = trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, rules=rules)
+    found = trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, offer_weights=offered, rules=rules)
     table, diagnostics = estimates_table(found, rules=rules), impact_diagnostics(found, rules=rules)
-    result = verdict(leading(table, 1.0, 2.0), diagnostics, rules=rules)
-    assert result.wording == NOT_ESTIMATED and FRAGILE in result.reason and said in result.reason
-    assert table.loc[table["headline"], "warnings"].str.contains(FRAGILE).all()
+    leads = table.loc[table["headline"]]
+    assert leads["test"].eq("randomisation").all() and leads["p_floor"].notna().all() and leads["warnings"].str.contains(FRAGILE).all()
+    result = judged(agreeing(leading(table, 1.0, 2.0)), diagnostics, rules)
+    assert result.wording == IMPROVED and FRAGILE in result.reason and said in result.reason
+    hopeless = agreeing(leading(table, 1.0, 2.0)).assign(p_floor=0.06)
+    assert judged(hopeless, diagnostics, rules).wording == NOT_ESTIMATED and "told from zero" in judged(hopeless, diagnostics, rules).reason
 
 
-def test_the_offer_leads_where_it_could_see_an_effect(cohort, matched):
+def test_an_interval_that_does_not_end_includes_zero_on_that_side(table, diagnostics):
+    assert judged(agreeing(leading(table, np.nan, 2.0)), diagnostics).wording == UNCLEAR
+    open_above = agreeing(table.copy())
+    open_above.loc[open_above["estimate_id"] == "B_referred_within_area_matched_points", ["estimate", "conf_low", "conf_high"]] = [1.0, 0.2, np.nan]
+    assert judged(open_above, diagnostics).wording == IMPROVED
+
+
+def test_tests_that_disagree_are_said_with_the_verdict(table, found, diagnostics):
+    key = found[0].comparison.key
+    said = pd.DataFrame([(key, "tests_disagree", 1.0, "1 yes, 0 no", "The tests do not agree.")], columns=["analysis", "item", "value", "unit", "text"])
+    assert judged(leading(table, 0.1, 2.0), pd.concat([diagnostics, said])).reason.endswith("; the tests do not agree.")
+    elsewhere = said.assign(analysis="A_eligible_within_area_risk_weighted")
+    assert "agree." not in judged(leading(table, 0.1, 2.0), pd.concat([diagnostics, elsewhere])).reason
+
+
+def test_the_offer_leads_where_it_could_see_an_effect(found):
     rules = section("impact", offer_leads_up_to=100.0)
-    found = trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, rules=rules)
     diagnostics = impact_diagnostics(found, rules=rules)
     assert diagnostics.query("item == 'lead_estimand'")["value"].iloc[0] == 1.0
     assert diagnostics.query("item == 'lead_estimand'")["text"].str.contains("does not depend on how pupils were chosen").all()
@@ -267,20 +316,20 @@ def test_the_offer_leads_where_it_could_see_an_effect(cohort, matched):
 
 
 def test_verdict_rows_carry_every_check(table, diagnostics):
-    result = verdict(table, diagnostics, rules=RULES)
+    result = judged(table, diagnostics)
     rows = verdict_rows(result).set_index("item")
     assert rows.loc["verdict", "text"] in WORDINGS and len(rows) == 2 + len(RULES.robustness_checks)
     assert not pd.concat([diagnostics, rows.reset_index()]).duplicated(["analysis", "item"]).any()
 
 
-def test_without_the_headline_design_nothing_is_estimated(cohort, matched):
+def test_without_the_headline_design_nothing_is_estimated(cohort, matched, offered):
     with pytest.raises(ContractError, match="has no matches"):
-        trial_estimates(cohort.frame, matched.match_weights.query("design == 'between_areas'"), matched.unmatched, rules=RULES)
+        trial_estimates(cohort.frame, matched.match_weights.query("design == 'between_areas'"), matched.unmatched, offer_weights=offered, rules=RULES)
 
 
-def test_nobody_starting_is_refused(cohort, matched):
+def test_nobody_starting_is_refused(cohort, matched, offered):
     with pytest.raises(UnidentifiedError, match="no analysed referred pupil started"):
-        trial_estimates(cohort.frame.assign(started=False), matched.match_weights, matched.unmatched, rules=RULES)
+        trial_estimates(cohort.frame.assign(started=False), matched.match_weights, matched.unmatched, offer_weights=offered, rules=RULES)
 
 
 def test_found_items_are_frozen(found):

@@ -21,7 +21,7 @@ def estimates() -> pd.DataFrame:
     ):
         for scale, word, factor in ((DAYS, "days", 1.0), (POINTS, "points", 2.0)):
             rows.append({"estimate_id": f"{stem}_{word}", "estimand": estimand, "level": level, "design": design, "method": method, "headline": headline,
-                         "scale": scale, "estimate": factor * value, "conf_low": factor * (value - 1), "conf_high": factor * (value + 1)})  # fmt: skip
+                         "outcome": "absence_rate", "part": "all stacks", "weighting": "pupils", "scale": scale, "estimate": factor * value, "conf_low": factor * (value - 1), "conf_high": factor * (value + 1)})  # fmt: skip
     return pd.DataFrame(rows)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path  # noqa: E402
 
 import pandas as pd  # noqa: E402
 
-from evaluation.design import build_cohort, match_cohort, season_matched_windows  # noqa: E402
+from evaluation.design import build_cohort, match_cohort, offer_weights, season_matched_windows  # noqa: E402
 from evaluation.impact import estimates_table, trial_estimates, truth_comparison  # noqa: E402
 from evaluation.impact.estimates import POINTS  # noqa: E402
 from evaluation.protocol.load import load_protocol  # noqa: E402
@@ -64,7 +64,8 @@ def compare_with_truth(extracts: Path, seed: int) -> pd.DataFrame:
     windows = season_matched_windows(window_length=rules.window_length, gap=rules.gap, measured_length=rules.measured_length)
     cohort = build_cohort(taken["panel"], taken["enrolments"], taken["school_list"], taken["referral_list"], rules=rules, windows=windows)
     matched = match_cohort(cohort.frame, cohort.trajectories, rules=protocol.matching, seed=seed)
-    found = trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, rules=protocol.impact)
+    found = trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, rules=protocol.impact,
+                            offer_weights=offer_weights(cohort.frame, rules=protocol.matching).frame, seed=seed)
     estimates = estimates_table(found, rules=protocol.impact)
     compared = truth_comparison(found, estimates, pd.read_parquet(extracts / TRUTH), trajectories=cohort.trajectories)
     return compared.merge(estimates[["estimate_id", "std_error", "headline"]], on="estimate_id", how="left", validate="one_to_one")

@@ -10,7 +10,7 @@ from tests.results_page import read_part
 
 from .coverage import PART, RESULTS, SEEDS, results_text, run_seeds, summarise
 
-HEADLINES = {"B": "B_referred_within_area_matched_points", "A": "A_eligible_within_area_same_rule_points"}
+HEADLINES = {"B": "B_referred_within_area_matched_points", "A": "A_eligible_within_area_risk_weighted_points"}
 
 # Intervals by school may hold the truth a little less often than the nominal 95%: 93% is tolerated. Fewer than this many of
 # 20 would then happen once in a thousand times: P(fewer than 14) = 0.0003, P(at most 14) = 0.0019.

@@ -125,14 +125,17 @@ cells AS (SELECT cell, sum(weight * t) / sum(weight) AS share FROM rows GROUP BY
 SELECT -sum(weight * (t - share) * y) / sum(weight * (t - share) * t), sum(weight * t * possible) / sum(weight * t) FROM rows JOIN cells USING (cell)
 """
 
-# The offer: in each area and stack the mean change of all eligible in schools with mentors, less that of all eligible
-# elsewhere, weighted by pupils in schools with mentors.
+# The offer: in each area and stack the weighted mean change of all eligible in schools with mentors, less that of all eligible
+# elsewhere, weighted by the referral risk of pupils in schools with mentors.
 OFFER = """
-WITH rows AS (SELECT * FROM {cohort} WHERE analysed AND entry = 'first' AND within_area),
+WITH rows AS (
+    SELECT stack, area_code, weight, treated, change, followup_possible AS possible
+    FROM {offer_weights} AS w JOIN {cohort} AS c USING (stack, pupil_id) WHERE w.design = 'within_area' AND weight > 0),
 cells AS (
-    SELECT count(*) FILTER (WHERE mentor_school) AS n, avg(change) FILTER (WHERE mentor_school) AS t, avg(change) FILTER (WHERE NOT mentor_school) AS c,
-           sum(followup_possible) FILTER (WHERE mentor_school) AS possible
-    FROM rows GROUP BY stack, area_code HAVING n > 0 AND count(*) > n)
+    SELECT sum(weight) FILTER (WHERE treated) AS n, sum(weight * change) FILTER (WHERE treated) / sum(weight) FILTER (WHERE treated) AS t,
+           sum(weight * change) FILTER (WHERE NOT treated) / sum(weight) FILTER (WHERE NOT treated) AS c,
+           sum(weight * possible) FILTER (WHERE treated) AS possible
+    FROM rows GROUP BY stack, area_code)
 SELECT -sum(n * (t - c)) / sum(n), sum(possible) / sum(n) FROM cells
 """
 

@@ -18,13 +18,13 @@ ROLE_LOOKS = {
 LEVEL_WORDS = {"eligible": "all eligible", "referred": "referred", "started": "started"}
 DESIGN_WORDS = {"within_area": "within areas", "between_areas": "between areas"}
 METHOD_WORDS = {
-    "matched": "matched", "same rule, no matching": "same rule, no matching", "matched with baseline mean": "matched with baseline mean",
+    "matched": "matched", "weighted by referral risk": "weighted by referral risk", "same rule, no matching": "same rule, no matching", "matched with baseline mean": "matched with baseline mean",
     "offer effect divided by share referred": "offer / share referred", "effect on referred divided by share started": "matched / share started",
 }  # fmt: skip
 
 
 def event_study_figure(gaps: pd.DataFrame) -> Figure:
-    """Draw the gap in absence by half-term with pointwise intervals.
+    """Draw the gap in absence by half-term with pointwise intervals and, where it is known, the band that holds for all at once.
 
     Parameters
     ----------
@@ -40,12 +40,16 @@ def event_study_figure(gaps: pd.DataFrame) -> Figure:
     figure = new_figure(height=4.6)
     ax = figure.subplots()
     ax.axhline(0, color=QUIET_COLOUR, linewidth=1)
+    if "band_low" in rows and rows["band_low"].notna().any():
+        ax.vlines(rows["event_time"], rows["band_low"], rows["band_high"], color=QUIET_COLOUR, linewidth=1, label="Band for all half-terms together")
+        for side in ("band_low", "band_high"):
+            ax.plot(rows["event_time"], rows[side], linestyle="none", marker="_", markersize=10, color=QUIET_COLOUR)
     for role, (words, place) in ROLE_LOOKS.items():
         own = rows.loc[rows["role"].eq(role)]
         if own.empty:
             continue
         colour = CATEGORICAL[place]
-        ax.vlines(own["event_time"], own["conf_low"], own["conf_high"], color=colour, linewidth=2)
+        ax.vlines(own["event_time"], own["conf_low"], own["conf_high"], color=colour, linewidth=4)
         ax.plot(own["event_time"], own["estimate"], linestyle="none", marker=MARKERS[place], markersize=8, color=colour, label=words)
     ax.set_xticks(rows["event_time"], [number_text(int(time), 0) for time in rows["event_time"]])
     ax.set_xlabel("Half-terms from the window in which pupils were chosen")
@@ -58,8 +62,9 @@ def event_study_alt(gaps: pd.DataFrame) -> str:
     """Describe the event study from its own numbers."""
     follow_up = gaps.loc[gaps["role"].eq("follow-up") & gaps["estimate"].notna()]
     baseline = gaps.loc[gaps["role"].eq("baseline") & gaps["estimate"].notna()]
+    shown = "an interval and a wider band for all together" if "band_low" in gaps and gaps["band_low"].notna().any() else "an interval"
     return (
-        f"A point with an interval for each half-term. In the baseline the gaps run from {number_text(baseline['estimate'].min(), 1)} to "
+        f"A point with {shown} for each half-term. In the baseline the gaps run from {number_text(baseline['estimate'].min(), 1)} to "
         f"{number_text(baseline['estimate'].max(), 1)} points around the base; in the follow-up from {number_text(follow_up['estimate'].min(), 1)} to "
         f"{number_text(follow_up['estimate'].max(), 1)} points, where below zero means that referred pupils were absent less."
     )
@@ -115,3 +120,49 @@ def estimates_alt(estimates: pd.DataFrame) -> str:
         for _, row in leads.iterrows()
     )
     return f"A point with an interval for each comparison. The registered headlines are {said}. All numbers stand in the table below."
+
+
+def bracket_figure(bracket: pd.DataFrame) -> Figure:
+    """Draw the sensitivity bracket: each way of asking the same question, and the before-and-after figure as what it is.
+
+    Parameters
+    ----------
+    bracket : pandas.DataFrame
+        Table ``sensitivity``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Above zero, pupils attended more.
+    """
+    rows = bracket.sort_values("position", ignore_index=True)
+    figure = new_figure(height=1.6 + 0.42 * len(rows))
+    ax = figure.subplots()
+    places = [len(rows) - 1 - place for place in range(len(rows))]
+    ax.axvline(0, color=QUIET_COLOUR, linewidth=1)
+    ax.hlines(places, rows["conf_low"], rows["conf_high"], color=DUO[0], linewidth=2)
+    leads = rows.index == 0
+    for inside, colour, marker, fill, words in (
+        (leads, DUO[0], MARKERS[0], DUO[0], "Leading comparison of referred pupils"),
+        (~leads & rows["is_effect"].astype(bool), DUO[0], MARKERS[0], "white", "Beside it"),
+        (~rows["is_effect"].astype(bool), DUO[1], "X", DUO[1], "Before and after: not an effect"),
+    ):
+        own = [place for place, chosen in zip(places, inside, strict=True) if chosen]
+        ax.plot(rows.loc[inside, "estimate"], own, linestyle="none", marker=marker, markersize=8, color=colour, markerfacecolor=fill, label=words)
+    ax.set_yticks(places, [name[:1].upper() + name[1:] for name in rows["name"]])
+    ax.set_xlabel("Effect on attendance (percentage points of sessions)")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=1, frameon=False, fontsize=BODY_POINTS - 1, labelcolor=TEXT_COLOUR)
+    style_axes(ax, grid="x")
+    ax.tick_params(axis="y", labelsize=BODY_POINTS - 2)
+    return figure
+
+
+def bracket_alt(bracket: pd.DataFrame) -> str:
+    """Describe the bracket from its own numbers."""
+    rows = bracket.sort_values("position", ignore_index=True)
+    effects, other = rows.loc[rows["is_effect"].astype(bool)], rows.loc[~rows["is_effect"].astype(bool)]
+    said = f" The before-and-after figure, no effect, is {number_text(other['estimate'].iloc[0], 1)}." if len(other) else ""
+    return (
+        f"A point with an interval for each way of asking the same question. The leading comparison gives {number_text(rows['estimate'].iloc[0], 1)} points; all "
+        f"{len(effects)} estimates lie between {number_text(effects['estimate'].min(), 1)} and {number_text(effects['estimate'].max(), 1)} points.{said}"
+    )
