@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from evaluation.errors import DataError
 
 from .adapter import DuckDB
 from .code_lists import NOT_YET, OUTDATED, UNKNOWN
+from .cuts import cut_marks
 from .extracts import NOTHING, TEXT, Source, quoted
-from .layouts import Relabel, long_form
-from .mark_rules import PLACE_JOIN, code_mends, code_rules, place_marks, place_rules
+from .layouts import LONG, Relabel, long_form
+from .mark_rules import PLACE_JOIN, code_mends, code_rules, load_bank_holidays, place_marks, place_rules
 from .panel import suspects_query, tally_marks
 from .pseudonyms import hidden_sql
 from .rules import Rule, column_rules, foreign_rules, table_rules
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REJECT_COLUMNS = ("table", "file", "file_row", "column", "rule", "value", "mend")
+RULES_TOLD = 20  # rules that a refusal tells one by one
+Keep = Callable[["pd.DataFrame"], str]
 CODE_RULES = (UNKNOWN, NOT_YET, OUTDATED)
 CONTRADICTION = "contradictory rows with one key"
 
@@ -38,7 +43,7 @@ class Accepted:
     rejects: pd.DataFrame
 
 
-def accept(con: duckdb.DuckDBPyConnection, source: Source, tolerance: float) -> Accepted:
+def accept(con: duckdb.DuckDBPyConnection, source: Source, tolerance: float, keep: Keep | None = None) -> Accepted:
     """Hold every row of a table against its rules and leave the accepted ones in relation ``accepted_<table>``.
 
     Parameters
@@ -48,23 +53,28 @@ def accept(con: duckdb.DuckDBPyConnection, source: Source, tolerance: float) -> 
     source : Source
     tolerance : float
         Rejected rows, % of rows read, above which the table is refused.
+    keep : callable, optional
+        Given the rejects of a table that is refused, keeps them and says where.
 
     Raises
     ------
     DataError
-        More rows are rejected than tolerated; the commonest rule and the first row are named.
+        More rows are rejected than tolerated; every rule is named with its rows and the first of them.
     """
     if not source.supplied:
         con.execute(f"CREATE TEMP TABLE accepted_{source.table.name} AS {_typed_rows(source, without_dropped=False)}")
         return Accepted(source.table.name, source.path.name, 0, 0, 0, 0, _no_rejects())
     read = con.execute(f"SELECT count(*) FROM {source.relation}").fetchone()[0]
+    if source.table.name == "calendar":
+        days = source.typed(source.table.column("date"))
+        load_bank_holidays(con, *con.execute(f"SELECT year(min({days})), year(max({days})) FROM {source.relation}").fetchone())
     rejects, collapsed = _drop(con, source, column_rules(source) + code_rules(source) + foreign_rules(source) + table_rules(source.table.name))
-    result = _settle(source, read, rejects, collapsed, tolerance)
+    result = _settle(source, read, rejects, collapsed, tolerance, keep)
     con.execute(f"CREATE TEMP TABLE accepted_{source.table.name} AS {_typed_rows(source, without_dropped=bool(result.rejected or collapsed))}")
     return result
 
 
-def accept_marks(con: duckdb.DuckDBPyConnection, source: Source, tolerance: float) -> Accepted:
+def accept_marks(con: duckdb.DuckDBPyConnection, source: Source, tolerance: float, keep: Keep | None = None) -> Accepted:
     """As :func:`accept`, for marks: leaves ``clean_tallies`` and ``split_tallies``, the sums of its accepted rows, and view ``accepted_marks``.
 
     One scan sums the marks; pupils whose sums show no fault need no second look. Only marks of pupils who may have a
@@ -76,8 +86,9 @@ def accept_marks(con: duckdb.DuckDBPyConnection, source: Source, tolerance: floa
     source, relabel = long_form(con, source)
     named = source.physical["school_id"] != NOTHING
     con.execute(f"CREATE OR REPLACE TEMP VIEW typed_marks AS {_typed_rows(source, without_dropped=False)}")
-    tally_marks(engine, "typed_marks", "tallies", by_school=named)
+    tally_marks(engine, "typed_marks", "tallies", by_school=named, cuts=_cuts(con, source))
     read = con.execute("SELECT CAST(coalesce(sum(marks), 0) AS BIGINT) FROM tallies").fetchone()[0]
+    _refuse_unread(con, source, read)
     blank = " OR school_id IS NULL" if named else ""
     engine.define("odd_sessions", f"SELECT DISTINCT pupil_id FROM typed_marks WHERE session IS NULL OR session NOT IN ('AM', 'PM'){blank}")
     engine.define("suspects", suspects_query("tallies"))
@@ -89,7 +100,8 @@ def accept_marks(con: duckdb.DuckDBPyConnection, source: Source, tolerance: floa
     con.execute(f"CREATE OR REPLACE TEMP TABLE suspect_marks AS SELECT * FROM {source.relation} WHERE "
                 + (f"{pupil} IS NULL OR {pupil} IN (SELECT pupil_id FROM suspects)" if suspects else "false"))
     con.execute(f"CREATE OR REPLACE TEMP TABLE typed_suspects AS {_typed_rows(few, without_dropped=False)}")
-    result = _go_through(con, few, read, tolerance, relabel) if suspects else _settle(source, read, _no_rejects(), 0, tolerance)
+    settle = partial(_settle, read=read, tolerance=tolerance, keep=keep, relabel=relabel)
+    result = _go_through(con, few, settle) if suspects else settle(source, rejects=_no_rejects(), collapsed=0)
     if not suspects:
         con.execute("CREATE OR REPLACE TEMP TABLE kept_marks AS SELECT pupil_id, school_id, date, session, code FROM typed_marks LIMIT 0")
         con.execute("CREATE OR REPLACE TEMP TABLE dual_marks AS SELECT pupil_id, school_id, date FROM kept_marks")
@@ -100,7 +112,26 @@ def accept_marks(con: duckdb.DuckDBPyConnection, source: Source, tolerance: floa
     return result
 
 
-def _go_through(con: duckdb.DuckDBPyConnection, few: Source, read: int, tolerance: float, relabel: Relabel | None) -> Accepted:
+def _cuts(con: duckdb.DuckDBPyConnection, source: Source) -> tuple[str, ...]:
+    """Conditions that cut a large file of marks, one mark a row, into ranges; none for other layouts."""
+    if source.stored is None or source.table.layout != LONG:
+        return ()
+    columns = {name: (source.unchanged[name], source.physical[name]) for name in ("pupil_id", "date") if name in source.unchanged}
+    if columns.get("pupil_id", ("", ""))[1] != TEXT:
+        return ()
+    day = columns.get("date")
+    return cut_marks(con, [source.stored], columns["pupil_id"], day if day and day[1] == "DATE" else None)
+
+
+def _refuse_unread(con: duckdb.DuckDBPyConnection, source: Source, read: int) -> None:
+    """Refuse a file of which rows were passed over: what it says of its own blocks of rows is then wrong."""
+    there = con.execute(f"SELECT count(*) FROM {source.relation}").fetchone()[0]
+    if read != there:
+        raise DataError(f"{there:,} rows are in the file, but {read:,} were read: its statistics of pupils or days are wrong", where=source.path.name,
+                        mend="export it again")
+
+
+def _go_through(con: duckdb.DuckDBPyConnection, few: Source, settle: Callable[..., Accepted]) -> Accepted:
     """Hold the marks of ``suspect_marks`` against every rule, one by one; leaves ``kept_marks`` and ``dual_marks``."""
     place_marks(con, few)
     given = few.typed(few.table.column("school_id"))
@@ -109,7 +140,7 @@ def _go_through(con: duckdb.DuckDBPyConnection, few: Source, read: int, toleranc
                 f"FROM (SELECT {other}, {given} AS given_school FROM suspect_marks) AS m LEFT JOIN placed_marks AS p ON m.file_row = p.file_row")
     placed = replace(few, relation="placed_rows", physical={**few.physical, "school_id": TEXT})
     rejects, collapsed = _drop(con, placed, column_rules(few) + code_rules(few) + foreign_rules(few) + place_rules(), PLACE_JOIN)
-    result = _settle(few, read, rejects, collapsed, tolerance, relabel)
+    result = settle(few, rejects=rejects, collapsed=collapsed)
     con.execute(f"CREATE OR REPLACE TEMP TABLE kept_rows AS {_typed_rows(placed, without_dropped=True)}")
     con.execute("CREATE OR REPLACE TEMP TABLE kept_marks AS SELECT pupil_id, school_id, date, session, code FROM kept_rows")
     con.execute("CREATE OR REPLACE TEMP TABLE dual_marks AS SELECT pupil_id, school_id, date FROM (SELECT pupil_id, school_id, date, code, row_number() OVER "
@@ -148,11 +179,12 @@ def _drop(con: duckdb.DuckDBPyConnection, source: Source, rules: list[Rule], joi
     return pd.concat(parts, ignore_index=True) if parts else _no_rejects(), collapsed
 
 
-def _settle(source: Source, read: int, rejects: pd.DataFrame, collapsed: int, tolerance: float, relabel: Relabel | None = None) -> Accepted:
+def _settle(source: Source, read: int, rejects: pd.DataFrame, collapsed: int, tolerance: float, keep: Keep | None = None, relabel: Relabel | None = None) -> Accepted:
     """The account of a table's rows; refused when too many are rejected."""
     rejected = int(rejects["file_row"].nunique())
-    rejects = relabel(rejects) if relabel else rejects
-    _tolerate(source, rejects, rejected, read, tolerance)
+    rejects = relabel(rejects) if relabel and len(rejects) else rejects
+    if 100 * rejected > tolerance * read:
+        _refuse(source, rejects, rejected, read, tolerance, keep)
     return Accepted(source.table.name, source.path.name, read, read - rejected - collapsed, rejected, collapsed, rejects)
 
 
@@ -237,14 +269,17 @@ def _no_rejects() -> pd.DataFrame:
     return pd.DataFrame(columns=list(REJECT_COLUMNS))
 
 
-def _tolerate(source: Source, rejects: pd.DataFrame, rejected: int, read: int, tolerance: float) -> None:
-    """Stop when too many rows are rejected."""
-    if not rejected or 100 * rejected <= tolerance * read:
-        return
-    common = rejects["rule"].value_counts().idxmax()
-    first = rejects.loc[rejects["rule"] == common].iloc[0]
-    value = f" (value {first['value']})" if isinstance(first["value"], str) else ""
+def _refuse(source: Source, rejects: pd.DataFrame, rejected: int, read: int, tolerance: float, keep: Keep | None) -> None:
+    """Too many rows are rejected: tell every rule with its rows and the first of them, the commonest first, and keep the rejects."""
+    rules = rejects.groupby(["column", "rule"], sort=False).agg(rows=("file_row", "nunique"), row=("file_row", "min")).sort_values("rows", ascending=False, kind="stable")
+    told, mends = [], []
+    for (column, rule), found in rules.iloc[:RULES_TOLD].iterrows():
+        first = rejects.loc[(rejects["column"] == column) & (rejects["rule"] == rule) & (rejects["file_row"] == found["row"])].iloc[0]
+        value = f" (value {first['value']})" if isinstance(first["value"], str) else ""
+        told.append(f"{found['rows']:,} by {rule}, column `{column}`, first in row {found['row']:,}{value}")
+        mends.append(first["mend"] if len(rules) == 1 else f"{rule}: {first['mend']}")
+    more = f"; and by {len(rules) - RULES_TOLD} more rules" if len(rules) > RULES_TOLD else ""
+    kept = f"; {keep(rejects)}" if keep else ""
     raise DataError(
-        f"{rejected:,} of {read:,} rows are rejected ({100 * rejected / read:.2f}%, tolerated {tolerance:g}%); most often: {common}, "
-        f"first in row {first['file_row']}{value}",
-        where=f"{source.path.name}, column `{first['column']}`", mend=f"{first['mend']}; or register another tolerance in `registers.reject_tolerance`")
+        f"{rejected:,} of {read:,} rows are rejected ({100 * rejected / read:.2f}%, tolerated {tolerance:g}%){kept}. {'; '.join(told)}{more}",
+        where=f"{source.path.name}, column `{rules.index[0][0]}`", mend=f"{'; '.join(dict.fromkeys(mends))}; or register another tolerance in `registers.reject_tolerance`")

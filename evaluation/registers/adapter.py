@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """What the SQL of this room needs. Every query keeps to what DuckDB and Spark share."""
 
-    def define(self, name: str, query: str) -> None:
-        """Hold the rows of a query under a name that later queries can read."""
+    def define(self, name: str, *queries: str) -> None:
+        """Hold the rows of some queries, run one after another, under a name that later queries can read."""
 
     def collect(self, query: str) -> pd.DataFrame:
         """The rows of a query as a frame: aggregates only, never marks."""
@@ -30,8 +30,9 @@ class DuckDB:
         self.con = con
         con.execute("SET preserve_insertion_order = false")
 
-    def define(self, name: str, query: str) -> None:
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
+    def define(self, name: str, *queries: str) -> None:
+        for i, query in enumerate(queries):
+            self.con.execute(f"INSERT INTO {name} {query}" if i else f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
 
     def collect(self, query: str) -> pd.DataFrame:
         return self.con.execute(query).df()

@@ -70,7 +70,8 @@ def workspace(root: Path, memory: str = MEMORY_LIMIT) -> Iterator[duckdb.DuckDBP
 class Source:
     """One file of an extract. Relation ``relation`` holds the declared columns that the file has, under their declared
     names, and ``file_row``, counted from 1; ``physical`` gives the type of each declared column, ``replaced`` how raw
-    identifiers were replaced, ``notes`` what was read under another name."""
+    identifiers were replaced, ``notes`` what was read under another name. ``stored`` is the Parquet file that is read, and
+    ``unchanged`` its own name of each declared column that is read as it stands there."""
 
     table: Table
     path: Path
@@ -78,6 +79,8 @@ class Source:
     physical: dict[str, str]
     replaced: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    stored: Path | None = None
+    unchanged: dict[str, str] = field(default_factory=dict)
 
     @property
     def supplied(self) -> bool:
@@ -264,8 +267,10 @@ def _open(con: duckdb.DuckDBPyConnection, table: Table, path: Path, relation: st
         con.execute(f"COPY (SELECT {', '.join(values[1:])} FROM read_csv({literal(path)}, columns = {{{columns}}}, header = true, auto_detect = false, "
                     f"delim = ',', quote = '\"', escape = '\"', strict_mode = true)) TO {literal(beside)} (FORMAT parquet, COMPRESSION zstd)")
         values, path_read = ["file_row", *(quoted(name) for name in header.names)], beside
+        unchanged = {name: name for name in header.names}
     else:
         path_read = path
+        unchanged = {name: given for name, given in header.names.items() if name not in header.replaced and name not in header.coded}
         for column in table.columns:
             kind = physical[column.name]
             if kind != NOTHING and column.name not in header.coded and not _fits(kind, column.type) and not con.execute(
@@ -273,7 +278,7 @@ def _open(con: duckdb.DuckDBPyConnection, table: Table, path: Path, relation: st
                 physical[column.name] = NOTHING
     con.execute(f"CREATE OR REPLACE TEMP VIEW {relation} AS SELECT {', '.join(values)} FROM (SELECT *, file_row_number + 1 AS file_row "
                 f"FROM read_parquet({literal(path_read)}, file_row_number = true))")
-    return Source(table, path, relation, physical, header.replaced, header.notes)
+    return Source(table, path, relation, physical, header.replaced, header.notes, path_read, unchanged)
 
 
 def _parquet_types(con: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:

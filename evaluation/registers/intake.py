@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from evaluation.errors import DataError
 from evaluation.protocol.trial import RegistersSection
 
-from .accept import REJECT_COLUMNS, Accepted, accept, accept_marks
+from .accept import REJECT_COLUMNS, Accepted, Keep, accept, accept_marks
 from .deliveries import check_deliveries, delivery_changes
 from .dictionary import load_table
 from .extracts import Source, find_file, open_source, refuse_misspelt, unread_files, workspace
@@ -45,7 +45,7 @@ class TakenIn:
         return self.tables[name]
 
 
-def take_in(extracts: Path, root: Path, section: RegistersSection, progress: Callable[[str], None] | None = None) -> TakenIn:
+def take_in(extracts: Path, root: Path, section: RegistersSection, progress: Callable[[str], None] | None = None, keep_rejects: Path | None = None) -> TakenIn:
     """Read an extract folder, hold every row against the data dictionary, and make the tables of stage ``registers``.
 
     Parameters
@@ -59,6 +59,8 @@ def take_in(extracts: Path, root: Path, section: RegistersSection, progress: Cal
         Tolerated rejects by table.
     progress : callable, optional
         Called with a sentence before each step.
+    keep_rejects : Path, optional
+        Folder that gets ``intake_rejects.csv``, every reject so far, where too many stop the intake.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def take_in(extracts: Path, root: Path, section: RegistersSection, progress: Cal
     ------
     DataError
         The folder, a table or a column is absent or of the wrong type, a file is empty, or more rows are rejected than
-        tolerated. File, column, rule and mend are named.
+        tolerated. File, column, rule and mend are named, each rule of a table that has too many rejects.
     UnidentifiedError
         There are no marks, and the totals supplied instead cannot give the panel.
     """
@@ -91,11 +93,13 @@ def take_in(extracts: Path, root: Path, section: RegistersSection, progress: Cal
         supplied = {name: source.path.name for name, source in sources.items() if source.supplied}
         for note in check_deliveries(con, sources["deliveries"], extracts, supplied, date.today()):
             say(note)
-        results, accepted, grid = _accept_tables(con, sources, section, say)
+        results: list[Accepted] = []
+        keep = None if keep_rejects is None else lambda rejects: _keep_rejects(Path(keep_rejects), results, rejects)
+        accepted, grid = _accept_tables(con, sources, section, say, results, keep)
         counted = None
         if marked:
             say(f"checking {sources['marks'].path.name}")
-            results.append(accept_marks(con, sources["marks"], section.reject_tolerance["marks"]))
+            results.append(accept_marks(con, sources["marks"], section.reject_tolerance["marks"], keep))
             say("counting sessions")
             counted = count_marks(con, grid)
         changes = delivery_changes(con, sources["deliveries"], extracts, root, sources)
@@ -119,16 +123,26 @@ def has_marks(extracts: Path) -> bool:
     return True
 
 
-def _accept_tables(con: duckdb.DuckDBPyConnection, sources: dict[str, Source], section: RegistersSection,
-                   say: Callable[[str], None]) -> tuple[list[Accepted], dict[str, pd.DataFrame], SchoolGrid]:
-    """Accept every table but the marks; their accepted rows as frames, and the calendar's grid, which the connection holds too."""
+def _keep_rejects(folder: Path, results: list[Accepted], rejects: pd.DataFrame) -> str:
+    """Write every reject so far into ``intake_rejects.csv``, for the person who mends the extract."""
+    import pandas as pd
+
+    path = folder / "intake_rejects.csv"
+    pd.concat([*(r.rejects for r in results if len(r.rejects)), rejects], ignore_index=True).to_csv(path, index=False)
+    return f"all are listed in {path}"
+
+
+def _accept_tables(con: duckdb.DuckDBPyConnection, sources: dict[str, Source], section: RegistersSection, say: Callable[[str], None],
+                   results: list[Accepted], keep: Keep | None) -> tuple[dict[str, pd.DataFrame], SchoolGrid]:
+    """Accept every table but the marks, adding to ``results``; their accepted rows as frames, and the calendar's grid, which the
+    connection holds too."""
     load_codes(con)
-    results, accepted = [], {}
+    accepted = {}
     for name, source in sources.items():
         if name == "marks":
             continue
         say(f"checking {source.path.name}")
-        results.append(accept(con, source, section.reject_tolerance[name]))
+        results.append(accept(con, source, section.reject_tolerance[name], keep))
         accepted[name] = con.execute(f"SELECT * FROM accepted_{name}").df()
         if name == "calendar":
             grid = school_grid(accepted[name])
@@ -137,7 +151,7 @@ def _accept_tables(con: duckdb.DuckDBPyConnection, sources: dict[str, Source], s
             calendars = calendars_of_schools(accepted["schools"], grid)
             _refuse_years_without_days(accepted["pupils"], calendars, grid)
             load_places(con, calendars)
-    return results, accepted, grid
+    return accepted, grid
 
 
 def calendars_of_schools(schools: pd.DataFrame, grid: SchoolGrid) -> pd.DataFrame:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
+FIRST_KNOWN, LAST_KNOWN = 1990, 2060  # years whose bank holidays are looked up; a mistyped date may lie anywhere
 TWO_SCHOOLS = "marked at two schools in one session"
 CLOSED = {
     "on a weekend": "correct the date, or the calendar", "on a bank holiday": "correct the date, or the calendar",
@@ -69,22 +70,24 @@ def place_marks(con: duckdb.DuckDBPyConnection, source: Source) -> None:
 
     Columns: ``file_row, school_id`` (of the mark, else of the enrolment that covers its day, main before subsidiary),
     ``closed`` and ``off_roll`` (name of the rule it breaks), ``note`` (of the calendar), ``elsewhere`` (another school has a
-    real mark for the same session). The connection also holds ``accepted_calendar``, ``open_dates``, ``days``, ``rolls``.
+    real mark for the same session). The connection also holds ``accepted_calendar``, ``bank_holidays``, ``open_dates``, ``days``, ``rolls``.
     """
     columns = {name: source.typed(source.table.column(name)) for name in ("pupil_id", "school_id", "date", "session", "code")}
     values = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
     first, last = con.execute("SELECT min(date), max(date) FROM days").fetchone()
-    _load_bank_holidays(con, first.year, last.year)
     con.execute(f"CREATE OR REPLACE TEMP TABLE marks_read AS SELECT file_row, {values} FROM {source.relation}")
     con.execute(PLACES)
     con.execute("CREATE OR REPLACE TEMP TABLE placed_marks AS " + FAULTS.format(first=f"DATE '{first}'", last=f"DATE '{last}'"))
 
 
-def _load_bank_holidays(con: duckdb.DuckDBPyConnection, first: int, last: int) -> None:
+def load_bank_holidays(con: duckdb.DuckDBPyConnection, first: int | None, last: int | None) -> None:
+    """Make table ``bank_holidays`` (date, name) of some calendar years, those that a school year of today can lie in."""
     from .calendar import bank_holidays
 
-    rows = ", ".join(f"(DATE '{day}', {literal(name)})" for day, name in bank_holidays(first, last).items())
-    con.execute(f"CREATE OR REPLACE TEMP TABLE bank_holidays AS SELECT * FROM (VALUES {rows}) AS t (date, name)")
+    known = bank_holidays(max(first, FIRST_KNOWN), min(last, LAST_KNOWN)) if first is not None else {}
+    con.execute("CREATE OR REPLACE TEMP TABLE bank_holidays (date DATE, name VARCHAR)")
+    if known:
+        con.execute("INSERT INTO bank_holidays VALUES " + ", ".join(f"(DATE '{day}', {literal(name)})" for day, name in known.items()))
 
 
 # The enrolment of the mark's academic year (which lasts until the next begins) that covers its day, else the nearest.

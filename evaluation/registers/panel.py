@@ -71,7 +71,7 @@ def load_places(con: duckdb.DuckDBPyConnection, calendar_of_school: pd.DataFrame
                 "JOIN calendar_openings AS o ON s.calendar = o.calendar")
 
 
-def tally_marks(engine: Engine, marks: str, name: str, by_school: bool) -> None:
+def tally_marks(engine: Engine, marks: str, name: str, by_school: bool, cuts: tuple[str, ...] = ()) -> None:
     """Define ``name``: one scan of a relation of marks, summed per pupil, stretch of days and, where marks name it, school.
 
     Parameters
@@ -80,9 +80,12 @@ def tally_marks(engine: Engine, marks: str, name: str, by_school: bool) -> None:
         Holds ``marks``, ``days`` and ``mark_codes``.
     marks : str
         Relation with ``pupil_id`` (text or whole number), ``date, session, code`` and, ``by_school``, ``school_id``.
+    cuts : tuple of str
+        Conditions of the ranges that are summed one after another (:func:`~evaluation.registers.cuts.cut_marks`); all at once when empty.
     """
     keys = "m.pupil_id, m.school_id, d.segment" if by_school else "m.pupil_id, d.segment"
-    engine.define(name, read_query("tallies", marks=marks, school_id="m.school_id" if by_school else "CAST(NULL AS VARCHAR)", keys=keys))
+    school_id = "m.school_id" if by_school else "CAST(NULL AS VARCHAR)"
+    engine.define(name, *(read_query("tallies", marks=marks, school_id=school_id, keys=keys, only=only) for only in cuts or ("true",)))
 
 
 def suspects_query(tallies: str) -> str:

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # What a rule may say about its column, and what each form needs beside it.
-FORMS_OF_RULES = ("at_least", "at_least_sum", "minimum", "maximum", "required_when", "empty_when", "required_with")
+FORMS_OF_RULES = ("at_least", "at_least_sum", "minimum", "maximum", "required_when", "empty_when", "weekday_when", "required_with")
+WEEKDAYS = 5
+FORMS_OF_CONDITION = ("required_when", "empty_when", "weekday_when")  # whose value is the condition itself
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class RowRule:
     """A rule between columns of one row.
 
     ``form`` is one of ``at_least`` (another column), ``at_least_sum`` (other columns), ``minimum`` or ``maximum`` (a
-    number), ``required_when`` and ``empty_when`` (``when`` holds), ``required_with`` (another column is given).
+    number), ``required_when``, ``empty_when`` and, of a date, ``weekday_when`` (``when`` holds), ``required_with`` (another column
+    is given).
     ``when`` pairs columns with values that they must have for the rule to apply. A missing value breaks no comparison.
     """
 
@@ -40,6 +43,7 @@ class RowRule:
             "maximum": lambda: f"{column} > {self.operands[0]}",
             "required_when": lambda: f"{column} IS NULL",
             "empty_when": lambda: f"{column} IS NOT NULL",
+            "weekday_when": lambda: f"isodow({column}) > {WEEKDAYS}",
             "required_with": lambda: f'{column} IS NULL AND "{prefix}{self.operands[0]}" IS NOT NULL',
         }[self.form]()
         return " AND ".join([said, *(_equals(f'"{prefix}{name}"', value) for name, value in self.when)])
@@ -57,6 +61,8 @@ class RowRule:
             mask = column > self.operands[0]
         elif self.form == "required_with":
             mask = _missing(column) & ~_missing(frame[self.operands[0]])
+        elif self.form == "weekday_when":
+            mask = column.dt.day_of_week >= WEEKDAYS
         else:
             mask = _missing(column) if self.form == "required_when" else ~_missing(column)
         mask = mask.astype("boolean").fillna(False)
@@ -74,6 +80,7 @@ class RowRule:
             "maximum": lambda: f"`{self.column}` is at most {self.operands[0]}",
             "required_when": lambda: f"`{self.column}` is given",
             "empty_when": lambda: f"`{self.column}` is empty",
+            "weekday_when": lambda: f"`{self.column}` is a weekday",
             "required_with": lambda: f"`{self.column}` is given where `{self.operands[0]}` is",
         }[self.form]()
         return f"{what} where {condition}" if condition else what
@@ -101,8 +108,8 @@ def read_rule(entry: Any, columns: dict[str, str], where: str) -> RowRule:
         raise ContractError(f"rule {entry!r:.80} needs name, column, mend and one of {', '.join(FORMS_OF_RULES)}", where=where, mend="correct the rule")
     form = forms[0]
     value = entry[form]
-    when = value if form in ("required_when", "empty_when") else entry.get("when", {})
-    operands = () if form in ("required_when", "empty_when") else tuple(value) if isinstance(value, list) else (value,)
+    when = value if form in FORMS_OF_CONDITION else entry.get("when", {})
+    operands = () if form in FORMS_OF_CONDITION else tuple(value) if isinstance(value, list) else (value,)
     named = {entry["column"], *when, *(operands if form not in ("minimum", "maximum") else ())}
     if not named <= set(columns):
         raise ContractError(f"rule `{entry['name']}` names {', '.join(sorted(map(str, named - set(columns))))}, which is no field", where=where,

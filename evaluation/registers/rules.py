@@ -137,7 +137,11 @@ def _in_calendar(column: str) -> Rule:
 
 
 def table_rules(name: str) -> list[Rule]:
-    """Rules of one table that need another: its dates held against the calendar's (relation ``days``), and what refers to it."""
+    """Rules of one table that need another: its dates held against the calendar's (relation ``days``; the calendar's own
+    against ``bank_holidays``), and what refers to it."""
+    if name == "calendar":
+        return [Rule("date", "school day on a bank holiday", "typed_school_day AND typed_date IN (SELECT date FROM bank_holidays)", "CAST(typed_date AS VARCHAR)",
+                     "mark the day as no school day, or correct the date", False)]
     if name == "schools":
         return [_in_calendar("mentoring_start")]
     if name == "pupils":

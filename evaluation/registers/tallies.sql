@@ -15,4 +15,5 @@ SELECT
 FROM {marks} AS m
 LEFT JOIN days AS d ON m.date = d.date
 LEFT JOIN mark_codes AS c ON m.code = c.code
+WHERE {only}
 GROUP BY {keys}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .study import Study
 
 EXECUTED = "executed.ipynb"
+LONGEST_CAUSE = 8000  # characters; a refusal tells every rule that rejected rows
 
 
 class StageFailure(Exception):
@@ -216,4 +217,4 @@ def _kernel_died(error: Exception) -> bool:
 
 
 def _one_line(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", str(text))).strip()[:2000]
+    return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", str(text))).strip()[:LONGEST_CAUSE]

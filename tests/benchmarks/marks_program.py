@@ -13,6 +13,8 @@ import pandas as pd
 
 from evaluation.registers import panel as marks_panel
 from evaluation.registers.adapter import DuckDB
+from evaluation.registers.calendar import HALF_TERMS_A_TERM, TERMS
+from evaluation.registers.cuts import cut_marks
 from evaluation.registers.extracts import MEMORY_LIMIT, literal
 from evaluation.registers.grid import load_grid, school_grid
 
@@ -23,7 +25,8 @@ LARGE_LIMIT = "2500MB"  # for a billion marks
 def prepare(con: duckdb.DuckDBPyConnection, calendar: str, files: list[str]) -> DuckDB:
     """Calendar, codes, enrolments (one for each pupil) and the marks as intake sees them."""
     engine = DuckDB(con)
-    days = pd.read_parquet(calendar).assign(academic_year=YEAR, term="autumn", school_day=True)
+    days = pd.read_parquet(calendar).assign(academic_year=YEAR, school_day=True)
+    days["term"] = days["half_term"].map(lambda half_term: TERMS[(half_term - 1) // HALF_TERMS_A_TERM])
     load_grid(con, school_grid(days))
     marks_panel.load_codes(con)
     listed = ", ".join(literal(name) for name in files)
@@ -40,7 +43,7 @@ def main(job: str, calendar: str, *files: str) -> None:
         with duckdb.connect(config={"temp_directory": folder, "memory_limit": limit}) as con:
             engine = prepare(con, calendar, list(files))
             start = time.perf_counter()
-            marks_panel.tally_marks(engine, "marks", "tallies", by_school=False)
+            marks_panel.tally_marks(engine, "marks", "tallies", by_school=False, cuts=cut_marks(con, list(files), ("pupil_id", "INTEGER"), ("date", "DATE")))
             suspects = -1
             if job == "validation":
                 engine.define("odd_sessions", "SELECT DISTINCT pupil_id FROM marks WHERE session IS NULL OR session NOT IN ('AM', 'PM')")

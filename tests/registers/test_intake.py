@@ -1,6 +1,8 @@
 """Intake: what is refused as a whole, what is rejected row by row, and that no row is lost on the way."""
 
+import re
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -261,9 +263,27 @@ def test_every_old_and_new_code_passes_on_its_side_alone(copy):
     assert sorted(rejects["file_row"] - 1) == sorted(row for row, (_, kind) in rows.items() if kind is None)
 
 
-def test_too_many_rejects_stop_the_run_and_name_the_rule(copy, root, section):
-    edit(copy, "marks", lambda f: f.assign(code=f["code"].where(f.index % 50 != 0, "??")))
-    with pytest.raises(DataError, match=r"marks\.parquet, column `code`: .* rows are rejected \(2\.00%, tolerated 1%\); most often: unknown code, first in row 1"):
+def test_too_many_rejects_stop_the_run_and_tell_every_rule_and_where_the_rejects_lie(copy, root, section, tmp_path):
+    edit(copy, "programmes", lambda f: pd.concat([f, f.iloc[[0]].assign(programme_id="RX", programme=None)], ignore_index=True))
+    edit(copy, "marks", lambda f: f.assign(code=f["code"].where(f.index % 50 != 0, "??"), session=f["session"].where(f.index % 500 != 7, "EV")))
+    tolerant = section.model_copy(update={"reject_tolerance": {**section.reject_tolerance, "programmes": 100.0}})
+    with pytest.raises(DataError) as refusal:
+        take_in(copy, root, tolerant, keep_rejects=tmp_path)
+    said = str(refusal.value)
+    kept = pd.read_csv(tmp_path / "intake_rejects.csv")
+    assert re.match(r"marks\.parquet, column `code`: [0-9,]+ of [0-9,]+ rows are rejected \(2\.20%, tolerated 1%\); all are listed in ", said)
+    counts = kept.groupby("rule")["file_row"].nunique()
+    for rule, column, first, mend in (("unknown code", "code", "row 1 (value ??)", "unknown code: use a code of the attendance register"),
+                                      ("not in list", "session", "row 8 (value withheld)", "not in list: use one of AM, PM")):
+        assert f"{counts[rule]:,} by {rule}, column `{column}`, first in {first}" in said and mend in said
+    assert said.index("by unknown code") < said.index("by not in list") and str(tmp_path / "intake_rejects.csv") in said
+    assert kept["table"].value_counts().to_dict() == {"marks": counts["unknown code"] + counts["not in list"], "programmes": 1}
+    assert list(kept.columns) == ["table", "file", "file_row", "column", "rule", "value", "mend"]
+
+
+def test_a_calendar_that_opens_schools_on_saturdays_stops_the_run(copy, root, section):
+    edit(copy, "calendar", lambda f: pd.concat([f, f.loc[f["school_day"]].iloc[[0]].assign(date=date(2022, 9, 10))], ignore_index=True))
+    with pytest.raises(DataError, match="1 by school day on a weekend, column `date`, first in row .* no school day"):
         take_in(copy, root, section)
 
 

@@ -141,5 +141,5 @@ def test_too_many_rejects_stop_the_run_and_name_the_commonest_rule(tmp_path):
     from evaluation.errors import DataError
 
     rows = [mark("P1", d, "AM", "c2" if i < 3 else "/") for i, d in enumerate(DAYS[:20])]
-    with pytest.raises(DataError, match=r"marks\.parquet, column `code`: 3 of 20 rows are rejected \(15\.00%, tolerated 10%\); most often: unknown code, first in row 1"):
+    with pytest.raises(DataError, match=r"marks\.parquet, column `code`: 3 of 20 rows are rejected \(15\.00%, tolerated 10%\)\. 3 by unknown code, column `code`, first in row 1 \(value c2\)\. Mend: did you mean `C2`\?; or register"):
         take(tmp_path, PUPILS, rows, tolerance=10.0)
