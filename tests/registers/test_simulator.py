@@ -121,8 +121,9 @@ def test_effects_differ_by_severity_model_and_year_and_fade_after_support():
     one, other = (int(np.flatnonzero(schools.model == model)[0]) for model in (0, 1))
     dates = days["date"].to_numpy()
     begin = int(np.searchsorted(dates, np.datetime64("2023-11-06")))
-    done = Referred(pupil=[0, 1, 2, 3], school=[one, one, other, one], half_term=[8, 8, 8, 4], window_absence=[15.0, 30.0, 15.0, 15.0],
-                    start_day=[begin] * 4, weeks=[12] * 4, started=[True] * 4)
+    done = Referred()
+    done.add(pupil=np.arange(4), school=np.array([one, one, other, one]), half_term=np.array([8, 8, 8, 4]), window_absence=np.array([15.0, 30.0, 15.0, 15.0]),
+             referral_day=np.full(4, begin), consent=np.ones(4), start_day=np.full(4, begin), weeks=np.full(4, 12), started=np.ones(4))
     effects = {now.half_term: effect_by_day(section, schools, done, np.arange(4), dates, now) for now in half_term_days(days)}
     full = section.support.effect * section.support.severity_factors[0] * section.support.delivery_models[0].effect_factor
     assert not effects[7].any() and effects[8][0].max() == pytest.approx(full)

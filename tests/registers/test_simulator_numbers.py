@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom, chi2
 
 from evaluation.registers.simulator.binomial import alias_tables, binomials
-from evaluation.registers.simulator.streams import stream, top_choice
+from evaluation.registers.simulator.streams import stream, top_choices
 
 DRAWS = 200_000
 RARE = 1e-6  # a right table fails once in a million seeds; the seed is fixed
@@ -55,7 +55,15 @@ def test_streams_differ_by_seed_purpose_and_number_and_large_seeds_are_kept_apar
     assert stream(7, "a", 2).random() == np.random.Generator(np.random.SFC64(words)).random()
 
 
-def test_choices_without_replacement_follow_their_odds():
-    weights = np.log(np.array([1.0, 2.0, 5.0]))
-    first = np.bincount([top_choice(weights, 1, np.random.default_rng(seed))[0] for seed in range(4000)], minlength=3) / 4000
-    assert first == pytest.approx(np.array([1, 2, 5]) / 8, abs=0.03) and len(top_choice(weights, 9, np.random.default_rng(1))) == 3
+def test_choices_without_replacement_follow_their_odds_in_each_group():
+    """Two schools whose candidates stand mixed: the first of each school follows the odds, none is drawn twice, and none of another school."""
+    school, weights = np.array([7, 2, 7, 2, 7]), np.log(np.array([1.0, 3.0, 2.0, 1.0, 5.0]))
+    first = {2: np.zeros(5), 7: np.zeros(5)}
+    for seed in range(4000):
+        keys = np.random.default_rng(seed).gumbel(size=5)
+        drawn = top_choices(weights, keys, school, 2)
+        assert drawn[:2].tolist() in ([1, 3], [3, 1]) and len(set(drawn.tolist())) == 4 and (school[drawn] == [2, 2, 7, 7]).all()
+        first[2][drawn[0]] += 1
+        first[7][drawn[2]] += 1
+    assert first[7] / 4000 == pytest.approx(np.array([1, 0, 2, 0, 5]) / 8, abs=0.03) and first[2] / 4000 == pytest.approx(np.array([0, 0.75, 0, 0.25, 0]), abs=0.03)
+    assert len(top_choices(weights, np.zeros(5), school, 9)) == 5 and len(top_choices(weights[:0], weights[:0], school[:0], 3)) == 0

@@ -66,11 +66,11 @@ def pattern(design: SimulatedPhase, days: Days) -> np.ndarray:
 def log_odds(section: SimulationSection, design: SimulatedPhase, schools: Schools, pupils: Pupils, rows: np.ndarray, days: Days) -> np.ndarray:
     """Log odds of attending of pupils ``rows``, all of one phase, in a half-term (float32)."""
     attends, year = design.attendance, days.year
-    school = pupils.school[rows, days.half_term - 1]
+    school = pupils.school[:, days.half_term - 1].take(rows)
     place = np.array([area.attendance_shift for area in section.areas])[schools.area] + schools.attendance
-    groups = np.array(design.characteristics.year_group)[pupils.year_group[rows, year] - schools.first_group[school]]
+    groups = np.array(design.characteristics.year_group)[pupils.year_group[:, year].take(rows) - schools.first_group[school]]
     time = attends.level + attends.academic_year[year] + attends.half_term_of_year[(days.half_term - 1) % HALF_TERMS_A_YEAR]
-    return (time + place[school] + groups + pupils.inclination[rows] + pupils.passing[rows, days.half_term - 1]).astype(np.float32)
+    return ((time + place)[school] + groups + pupils.inclination.take(rows) + pupils.passing[:, days.half_term - 1].take(rows)).astype(np.float32)
 
 
 def mean_absence(odds: np.ndarray, shape: np.ndarray) -> np.ndarray:
@@ -92,24 +92,33 @@ def closures(section: SimulationSection, schools: Schools, days: Days, seed: int
 
 def lost_registers(section: SimulationSection, schools: Schools, days: Days, seed: int) -> np.ndarray:
     """Registers of year groups that were not taken, schools x groups x days x 2."""
-    by_phase = {p: section.phase(PHASES[p]).reasons.missing_register / 100 for p in np.unique(schools.phase)}
-    rates = np.array([by_phase[p] for p in schools.phase])
     most = max(len(groups) for groups in PHASE_YEAR_GROUPS.values())
     draws = stream(seed, "gaps", days.half_term).random((len(schools), most, len(days), SESSIONS_A_DAY), dtype=np.float32)
-    return draws < rates[:, None, None, None]
+    return draws < lost_share(section, schools)[:, None, None, None]
+
+
+def lost_share(section: SimulationSection, schools: Schools) -> np.ndarray:
+    """The share of registers that each school loses."""
+    by_phase = {p: section.phase(PHASES[p]).reasons.missing_register / 100 for p in np.unique(schools.phase)}
+    return np.array([by_phase[p] for p in schools.phase])
+
+
+def suspension_chance(design: SimulatedPhase, absence: np.ndarray, days: Days) -> np.ndarray:
+    """Probability that each pupil is suspended once in a half-term: likelier where absence is."""
+    shortest, longest = design.reasons.suspension_days
+    return design.reasons.suspended / 100 * len(days) / ((shortest + longest) / 2) * absence / max(absence.mean(), 1e-9)
 
 
 def suspended_days(design: SimulatedPhase, pupils: Pupils, rows: np.ndarray, absence: np.ndarray, days: Days,
                    seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Who of ``rows`` is suspended in a half-term, and the first and the day after the last school day of it.
 
-    Suspension is likelier where absence is; pupils who move, or have two schools, in the half-term have none.
+    Pupils who move, or have two schools, in the half-term have none.
     """
-    reasons, length = design.reasons, len(days)
-    shortest, longest = reasons.suspension_days
+    length = len(days)
+    shortest, longest = design.reasons.suspension_days
     rng = stream(seed, "suspensions", days.half_term, int(pupils.phase[rows[0]]) if len(rows) else 0)
-    chance = reasons.suspended / 100 * length / ((shortest + longest) / 2) * absence / max(absence.mean(), 1e-9)
-    who = np.flatnonzero(rng.random(len(rows)) < chance)
+    who = np.flatnonzero(rng.random(len(rows)) < suspension_chance(design, absence, days))
     first = rng.integers(0, length, len(rows))[who]
     last = np.minimum(first + rng.integers(shortest, longest + 1, len(rows))[who], length)
     at_two = np.union1d(pupils.moves.moving(rows[who], days.half_term), pupils.moves.dual(rows[who], days.half_term))

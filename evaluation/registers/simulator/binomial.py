@@ -7,6 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 STEPS = 192        # chances of the tables: the squares of 0 to STEPS over STEPS, halved
+WORD, ALIAS_BITS = 32, 7  # bits of an entry of a table, and of them those of the alias
+MOST_ALIAS = np.uint32((1 << ALIAS_BITS) - 1)
 SIZES = (48, 96)    # most trials of a table; a half-term has fewer than 48 school days
 
 
@@ -32,34 +34,41 @@ def binomials(number: np.ndarray, chance: np.ndarray, rng: np.random.Generator) 
     drawn as failures. Within a table the draw is by the alias method [Walker 1977; Vose 1991].
     """
     most = number.max(initial=0)
-    cut, alias, starts = _tables(next(size for size in SIZES if most <= size))
-    often = chance > 0.5
-    squared = np.where(often, 1 - chance, chance) * (2 * STEPS * STEPS)
-    low = np.minimum(np.sqrt(squared).astype(np.int32), STEPS - 1)
-    low += rng.random(len(low), dtype=np.float32) * (2 * low + 1) < squared - low * low
+    table, starts = _tables(next(size for size in SIZES if most <= size))
+    chance = np.asarray(chance, dtype=np.float32)
+    squared = np.minimum(chance, 1 - chance) * np.float32(2 * STEPS * STEPS)
+    root = np.minimum(np.floor(np.sqrt(squared)), np.float32(STEPS - 1))
+    root += rng.random(len(root), dtype=np.float32) * (root + root + np.float32(1)) < squared - root * root
+    low = root.astype(np.int32)
     found = np.empty(number.shape, dtype=np.int32)
     for trials, drawn in zip(number, found, strict=True):
         cells = trials + 1
-        place = rng.random(len(low)) * cells
-        cell = place.astype(np.int32)
-        at = starts[trials] + low * cells + cell
-        np.copyto(drawn, np.where(place - cell < cut[at], cell, alias[at]))
-    return np.where(often, number - found, found)
+        place = rng.integers(0, 1 << WORD, len(low), dtype=np.uint32) * cells.astype(np.uint64)  # cell, and how far through it
+        cell = (place >> WORD).astype(np.int32)
+        entry = table.take(starts.take(trials) + low * cells + cell)
+        within = (place.astype(np.uint32) >> ALIAS_BITS) < (entry >> ALIAS_BITS)
+        drawn[:] = np.where(within, cell, (entry & MOST_ALIAS).view(np.int32))
+    often = np.flatnonzero(chance > 0.5)
+    found[:, often] = number[:, often] - found[:, often]
+    return found
 
 
 @lru_cache(maxsize=len(SIZES))
-def _tables(most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut and alias of every cell of every table, number after number and chance after chance, and where a number begins."""
+def _tables(most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cells of every table, number after number and chance after chance, and where a number begins.
+
+    An entry holds the cut of its cell, in steps of ``2**-25``, and its alias in the last seven bits.
+    """
     chance = ((np.arange(STEPS + 1) / STEPS) ** 2 / 2)[:, None]
-    cuts, aliases = [], []
+    entries = []
     mass = np.ones((STEPS + 1, 1))
     for _ in range(most + 1):
         cut, alias = alias_tables(mass)
-        cuts.append(cut.ravel())
-        aliases.append(alias.ravel())
+        whole = np.minimum(np.rint(cut.ravel() * (1 << WORD - ALIAS_BITS)), (1 << WORD - ALIAS_BITS) - 1).astype(np.uint32)
+        entries.append(whole << ALIAS_BITS | alias.ravel().astype(np.uint32))
         mass = np.pad(mass, ((0, 0), (0, 1))) * (1 - chance) + np.pad(mass, ((0, 0), (1, 0))) * chance  # one trial more
-    starts = np.cumsum([0, *(len(cut) for cut in cuts[:-1])]).astype(np.int32)
-    return np.concatenate(cuts).astype(np.float32), np.concatenate(aliases).astype(np.uint8), starts
+    starts = np.cumsum([0, *(len(part) for part in entries[:-1])]).astype(np.int32)
+    return np.concatenate(entries), starts
 
 
 def alias_tables(mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

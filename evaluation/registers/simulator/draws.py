@@ -11,9 +11,10 @@ import pandas as pd
 from evaluation.protocol.simulation import SimulatedPhase, SimulationSection
 from evaluation.registers.calendar import HALF_TERMS_A_YEAR, SESSIONS_A_DAY, default_calendar, half_term_of, half_terms, school_days
 
-from .attendance import Days, closures, half_term_days, kept_share, log_odds, lost_registers, mean_absence, pattern, suspended_days
+from .attendance import Days, half_term_days, kept_share, log_odds, lost_share, mean_absence, pattern, suspension_chance
 from .binomial import binomials
 from .life import Outcomes, live
+from .mentoring import lots_by_window
 from .people import LAST_YEAR_GROUP, PHASES, SEN, YEARS, Pupils, Schools, draw_pupils, draw_schools
 from .streams import stream
 from .support import referral_table
@@ -120,57 +121,71 @@ def draw_panel(section: SimulationSection, seed: int) -> PanelDraw:
     def draw(phase: int, now: Days, effect: np.ndarray | None, supported: np.ndarray) -> tuple[np.ndarray, ...]:
         return _count(section, schools, pupils, phase, now, effect, supported, seed)
 
-    return PanelDraw(section, schools, pupils, live(section, schools, pupils, days, half_terms_of, draw, seed))
+    return PanelDraw(section, schools, pupils, live(section, schools, pupils, days, half_terms_of, draw, lots_by_window(section, seed), seed))
 
 
 def _count(section: SimulationSection, schools: Schools, pupils: Pupils, phase: int, days: Days, effect: np.ndarray | None,
            supported: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
     """Rows, possible sessions, sessions absent with support and without it, of one phase and half-term."""
-    design = section.phase(PHASES[phase])
-    reasons = design.reasons
+    design, rng = section.phase(PHASES[phase]), stream(seed, "counts", days.half_term, phase)
     rows = pupils.on_roll(days.half_term)
-    rows = rows[pupils.phase[rows] == phase]
-    school, group = pupils.school[rows, days.half_term - 1], pupils.year_group[rows, days.year]
+    rows = rows if (schools.phase == phase).all() else rows[pupils.phase[rows] == phase]
+    school, group = pupils.school[:, days.half_term - 1].take(rows), pupils.year_group[:, days.year].take(rows)
     absence = mean_absence(log_odds(section, design, schools, pupils, rows, days), pattern(design, days))
-    medical = reasons.medical / 100
-    attends = np.where(group == LAST_YEAR_GROUP, np.float32(reasons.interview / 100), np.float32(0))
-    chance = (absence + (1 - absence) * medical) * (1 - attends)
-    away = np.zeros(len(rows), dtype=np.int32)
-    who, first, last = suspended_days(design, pupils, rows, absence.astype(float), days, seed)
-    away[who] = last - first
-    rng = stream(seed, "counts", days.half_term, phase)
-    pairs, singles = possible = _days_by_kind(section, design, schools, days, school, group, away, rng, seed)
-    in_pairs, alone = binomials(possible, chance, rng)
+    medical = np.float32(design.reasons.medical / 100)
+    chance = absence * (1 - medical) + medical
+    last = np.flatnonzero(group == LAST_YEAR_GROUP)
+    interview = np.float32(design.reasons.interview / 100)
+    chance[last] *= 1 - interview
+    away = _days_suspended(design, pupils, rows, absence, days, rng)
+    possible = _days_by_kind(section, design, schools, days, school, group, away, rng)
+    absent = binomials(possible, chance, rng)
     suspended = SESSIONS_A_DAY * away
-    untreated = SESSIONS_A_DAY * in_pairs + alone + suspended
+    untreated = SESSIONS_A_DAY * absent[0] + absent[1] + suspended
     treated = untreated.copy()
     if effect is not None and len(supported):
         at = np.searchsorted(rows, supported)
         less = absence[at] * kept_share(effect, absence[at]).mean(axis=1)
-        ratio = (less + (1 - less) * medical) * (1 - attends[at]) / chance[at]
+        ratio = (less * (1 - medical) + medical) * np.where(group[at] == LAST_YEAR_GROUP, 1 - interview, 1) / chance[at]
+        left = binomials(absent[:, at], np.minimum(ratio, 1), rng)
         more = np.clip((ratio - 1) * chance[at] / np.maximum(1 - chance[at], 1e-9), 0, 1)
-        stay = np.minimum(ratio, 1)
-        both = rng.binomial(in_pairs[at], stay) + rng.binomial(pairs[at] - in_pairs[at], more)
-        one = rng.binomial(alone[at], stay) + rng.binomial(singles[at] - alone[at], more)
-        treated[at] = SESSIONS_A_DAY * both + one + suspended[at]
-    return rows, SESSIONS_A_DAY * pairs + singles + suspended, treated, untreated
+        if more.any():  # support that does harm
+            left += binomials(possible[:, at] - absent[:, at], more, rng)
+        treated[at] = SESSIONS_A_DAY * left[0] + left[1] + suspended[at]
+    return rows, SESSIONS_A_DAY * possible[0] + possible[1] + suspended, treated, untreated
+
+
+def _days_suspended(design: SimulatedPhase, pupils: Pupils, rows: np.ndarray, absence: np.ndarray, days: Days, rng: np.random.Generator) -> np.ndarray:
+    """School days of a half-term on which each pupil is suspended, as :func:`~evaluation.registers.simulator.attendance.suspended_days` has them."""
+    shortest, longest = design.reasons.suspension_days
+    who = np.flatnonzero(rng.random(len(rows), dtype=np.float32) < suspension_chance(design, absence, days))
+    length = np.minimum(rng.integers(shortest, longest + 1, len(who)), len(days) - rng.integers(0, len(days), len(who)))
+    length[pupils.moves.moving(rows[who], days.half_term)] = 0
+    length[pupils.moves.dual(rows[who], days.half_term)] = 0
+    away = np.zeros(len(rows), dtype=np.int32)
+    away[who] = length
+    return away
 
 
 def _days_by_kind(section: SimulationSection, design: SimulatedPhase, schools: Schools, days: Days, school: np.ndarray, group: np.ndarray,
-                  away: np.ndarray, rng: np.random.Generator, seed: int) -> np.ndarray:
+                  away: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Days whose two sessions go together, and single sessions, of each pupil (2 x pupils): without closures, lost registers and days suspended."""
     most = int(schools.groups.max())
-    cell = school * most + group - schools.first_group[school]
-    open_days = (len(days) - closures(section, schools, days, seed).sum(axis=1)).astype(np.int32)
-    lost = lost_registers(section, schools, days, seed)[:, :most].sum(axis=(2, 3), dtype=np.int32).ravel()[cell]
-    left = np.maximum(open_days[school] - away, 0)
-    pairs = (left * np.float32(design.attendance.same_day_share) + rng.random(len(left), dtype=np.float32)).astype(np.int32)
-    singles = SESSIONS_A_DAY * (left - pairs) - lost
+    open_days = len(days) - rng.binomial(len(days), section.schools.closed / 100, len(schools)).astype(np.int32)
+    lost = rng.binomial(SESSIONS_A_DAY * len(days), np.broadcast_to(lost_share(section, schools)[:, None], (len(schools), most))).astype(np.int32)
+    left = open_days[school] - away
+    np.maximum(left, 0, out=left)
+    found = np.empty((2, len(left)), dtype=np.int32)
+    pairs, singles = found
+    pairs[:] = left * np.float32(design.attendance.same_day_share) + rng.random(len(left), dtype=np.float32)
+    np.subtract(left, pairs, out=singles)
+    singles *= SESSIONS_A_DAY
+    singles -= lost.ravel()[(np.arange(len(schools)) * most - schools.first_group).astype(np.int32)[school] + group]
     short = np.flatnonzero(singles < 0)  # lost registers are taken from single sessions first
     fewer = np.minimum(-(singles[short] // SESSIONS_A_DAY), pairs[short])
     pairs[short] -= fewer
     singles[short] = np.maximum(singles[short] + SESSIONS_A_DAY * fewer, 0)
-    return np.stack([pairs, singles])
+    return found
 
 
 @lru_cache(maxsize=1)

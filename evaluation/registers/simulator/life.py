@@ -11,7 +11,7 @@ import pandas as pd
 from evaluation.protocol.simulation import SimulationSection
 
 from .attendance import HALF_TERMS_A_TERM, Days
-from .mentoring import Referred, effect_by_day, refer
+from .mentoring import DrawLots, Referred, effect_by_day, refer
 from .people import HALF_TERMS, Pupils, Schools
 from .streams import stream
 
@@ -30,7 +30,8 @@ class Outcomes:
     referred: pd.DataFrame
 
 
-def live(section: SimulationSection, schools: Schools, pupils: Pupils, days: pd.DataFrame, half_terms: list[Days], draw: Draw, seed: int) -> Outcomes:
+def live(section: SimulationSection, schools: Schools, pupils: Pupils, days: pd.DataFrame, half_terms: list[Days], draw: Draw, draw_lots: DrawLots,
+         seed: int) -> Outcomes:
     """Go through the half-terms; leavers are taken off the roll of ``pupils``.
 
     Parameters
@@ -41,35 +42,37 @@ def live(section: SimulationSection, schools: Schools, pupils: Pupils, days: pd.
         The same by half-term (:func:`~evaluation.registers.simulator.attendance.half_term_days`).
     draw : callable
         Draws the sessions of one phase and half-term.
+    draw_lots : callable
+        Draws the random numbers of the referrals of a window.
     """
     shape = (len(pupils), HALF_TERMS)
     possible, absent, untreated = (np.full(shape, -1, dtype=np.int16, order="F") for _ in range(3))
     met = np.zeros(len(pupils), dtype=bool)
-    done = Referred()
+    done, dates = Referred(), days["date"].to_numpy()
     for now in half_terms:
         column = now.half_term - 1
-        effect, supported = _support(section, schools, pupils, days, now, done)
+        effect, supported = _support(section, schools, pupils, dates, now, done)
         for rows, *counts in _draw_phases(schools, pupils, draw, now, effect, supported):
             for into, count in zip((possible, absent, untreated), counts, strict=True):
-                into[rows, column] = count
+                into[:, column][rows] = count
         window = np.maximum(possible[:, column], 0), np.maximum(untreated[:, column], 0)
         if now.half_term % HALF_TERMS_A_TERM == 0:
             _leave(section, pupils, now.half_term, possible, untreated, seed)
         if now.half_term in section.referral.windows and now.half_term < HALF_TERMS:
-            refer(section, schools, pupils, now.half_term, *window, met, done, days, seed)
+            refer(section, schools, pupils, now.half_term, *window, met, done, half_terms[now.half_term], dates, draw_lots)
         met[_meet_rule(section, schools, pupils, now.half_term, *window)] = True
-    return Outcomes(possible, absent, untreated, _still_on_roll(pupils, days, done.frame()))
+    return Outcomes(possible, absent, untreated, _still_on_roll(pupils, half_terms, dates, done.frame()))
 
 
-def _support(section: SimulationSection, schools: Schools, pupils: Pupils, days: pd.DataFrame, now: Days,
+def _support(section: SimulationSection, schools: Schools, pupils: Pupils, dates: np.ndarray, now: Days,
              done: Referred) -> tuple[np.ndarray | None, np.ndarray]:
     """Effect by supported pupil and day of a half-term, and the supported pupils in ascending order."""
-    if not done.pupil:
+    if not len(done):
         return None, np.array([], dtype=int)
-    pupil = np.array(done.pupil)
-    here = np.flatnonzero(np.array(done.started) & (pupils.exit[pupil] >= now.half_term))
+    pupil = done["pupil"]
+    here = np.flatnonzero(done["started"] & (pupils.exit[pupil] >= now.half_term))
     here = here[np.argsort(pupil[here], kind="stable")]
-    return effect_by_day(section, schools, done, here, days["date"].to_numpy(), now), pupil[here]
+    return effect_by_day(section, schools, done, here, dates, now), pupil[here]
 
 
 def _draw_phases(schools: Schools, pupils: Pupils, draw: Draw, now: Days, effect: np.ndarray | None, supported: np.ndarray) -> Iterable[tuple]:
@@ -78,12 +81,12 @@ def _draw_phases(schools: Schools, pupils: Pupils, draw: Draw, now: Days, effect
         yield draw(int(phase), now, None if effect is None else effect[mine], supported[mine])
 
 
-def _still_on_roll(pupils: Pupils, days: pd.DataFrame, referred: pd.DataFrame) -> pd.DataFrame:
+def _still_on_roll(pupils: Pupils, half_terms: list[Days], dates: np.ndarray, referred: pd.DataFrame) -> pd.DataFrame:
     """Nobody starts who has left by the day on which support would have begun."""
-    last = days.groupby("half_term")["date"].max()
-    dates = days["date"].to_numpy()
-    gone = referred["started"].to_numpy() & (dates[referred["start_day"]] > last.loc[pupils.exit[referred["pupil"]]].to_numpy())
-    return referred.assign(started=referred["started"] & ~gone, start_day=np.where(gone, -1, referred["start_day"]))
+    last = np.array([now.dates[-1] for now in half_terms])
+    started, begins = referred["started"].to_numpy(), referred["start_day"].to_numpy()
+    gone = started & (dates[begins] > last[pupils.exit[referred["pupil"].to_numpy()] - 1])
+    return referred.assign(started=started & ~gone, start_day=np.where(gone, -1, begins))
 
 
 def _meet_rule(section: SimulationSection, schools: Schools, pupils: Pupils, half_term: int, possible: np.ndarray,

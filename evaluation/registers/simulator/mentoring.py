@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,42 +14,91 @@ from evaluation.registers.calendar import HALF_TERMS_A_YEAR
 
 from .attendance import Days
 from .people import Pupils, Schools, academic_year_of
-from .streams import stream, top_choice
+from .streams import stream, top_choices
 
 SEVERITY_EDGES = (20.0, 50.0)  # % of possible sessions absent in the window
 DAYS_A_HALF_LIFE_UNIT = 42     # a half-term of six weeks
+LEAST_HALF_LIFE = 0.07          # days; shorter ones leave as little of the effect on the next day, and would overflow
 REFERRAL_DAYS = 8              # referrals are made within the first school days of the half-term after the window
 FIRST_MEETING_DAYS = (5, 15)   # school days between referral and the start of support
 LEAST_SESSIONS = 20            # possible sessions in the window below which nobody is referred
 LEVEL_MIDPOINT, WINDOW_MIDPOINT = 0.0, 0.20
 
 
+# Columns of a referral, with the type of each; days are positions in the list of school days (-1: none).
+COLUMNS = {"pupil": np.int64, "school": np.int64, "half_term": np.int64, "window_absence": np.float64, "referral_day": np.int64, "consent": np.bool_,
+           "started": np.bool_, "start_day": np.int64, "weeks": np.int64}
+
+
 @dataclass
 class Referred:
-    """Pupils referred so far, one list element each; days are positions in the list of school days (-1: none).
+    """Pupils referred so far, in the order in which they were.
 
-    ``places`` holds, by mentor, the days (since 1970) on which supports that were given out end.
+    ``columns`` holds an array for each of ``COLUMNS``; ``places`` holds, by mentor, the days (since 1970) on which supports that
+    were given out end.
     """
 
-    pupil: list[int] = field(default_factory=list)
-    school: list[int] = field(default_factory=list)
-    half_term: list[int] = field(default_factory=list)
-    window_absence: list[float] = field(default_factory=list)
-    referral_day: list[int] = field(default_factory=list)
-    consent: list[bool] = field(default_factory=list)
-    started: list[bool] = field(default_factory=list)
-    start_day: list[int] = field(default_factory=list)
-    weeks: list[int] = field(default_factory=list)
+    columns: dict[str, np.ndarray] = field(default_factory=lambda: {name: np.zeros(0, dtype=kind) for name, kind in COLUMNS.items()})
     places: dict[int, list[int]] = field(default_factory=dict, repr=False)
 
+    def __len__(self) -> int:
+        return len(self.columns["pupil"])
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.columns[name]
+
+    def add(self, **columns: np.ndarray) -> None:
+        """Add referrals, a column each."""
+        self.columns = {name: np.concatenate([known, columns[name]]).astype(COLUMNS[name], copy=False) for name, known in self.columns.items()}
+
     def frame(self) -> pd.DataFrame:
-        """All referrals as a frame, in the order in which they were made."""
-        return pd.DataFrame({name: values for name, values in self.__dict__.items() if name != "places"}).astype({"consent": bool, "started": bool, "window_absence": float} | {
-            name: "int64" for name in ("pupil", "school", "half_term", "referral_day", "start_day", "weeks")})
+        """All referrals as a frame."""
+        return pd.DataFrame(self.columns)
+
+
+@dataclass(frozen=True)
+class Lots:
+    """Random numbers of the referrals of one window: ``keys`` (Gumbel) one a candidate; ``consents``, ``starts`` (uniform), ``referral``
+    (school day of the half-term), ``wait`` (school days until support) and ``weeks`` (of support) one a pupil referred; school by school."""
+
+    keys: np.ndarray
+    consents: np.ndarray
+    starts: np.ndarray
+    referral: np.ndarray
+    wait: np.ndarray
+    weeks: np.ndarray
+
+
+# Draws the numbers of a window: called with the window, the schools, their candidates, the pupils each refers, and the days in which referrals are made.
+DrawLots = Callable[[int, np.ndarray, np.ndarray, np.ndarray, int], Lots]
+
+
+def lots_by_school(section: SimulationSection, seed: int) -> DrawLots:
+    """A stream of random numbers for each school and window, so that changing one school leaves the others."""
+    def draw(window: int, schools: np.ndarray, candidates: np.ndarray, referred: np.ndarray, days: int) -> Lots:
+        parts = [_lots(section, stream(seed, "referral", window, int(school)), *numbers, days)
+                 for school, *numbers in zip(schools, candidates, referred, strict=True)]
+        return Lots(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    return draw
+
+
+def lots_by_window(section: SimulationSection, seed: int) -> DrawLots:
+    """One stream of random numbers for each window: the same distribution, in less time."""
+    def draw(window: int, schools: np.ndarray, candidates: np.ndarray, referred: np.ndarray, days: int) -> Lots:
+        return Lots(*_lots(section, stream(seed, "referral", window), int(candidates.sum()), int(referred.sum()), days))
+
+    return draw
+
+
+def _lots(section: SimulationSection, rng: np.random.Generator, candidates: int, referred: int, days: int) -> tuple[np.ndarray, ...]:
+    shortest, longest = section.support.weeks
+    return (rng.gumbel(size=candidates), rng.random(referred), rng.random(referred), rng.integers(0, days, referred),
+            rng.integers(*FIRST_MEETING_DAYS, referred), rng.integers(shortest, longest + 1, referred))
 
 
 def refer(section: SimulationSection, schools: Schools, pupils: Pupils, window: int, possible: np.ndarray, absent: np.ndarray,
-          met_before: np.ndarray, done: Referred, days: pd.DataFrame, seed: int) -> None:
+          met_before: np.ndarray, done: Referred, now: Days, dates: np.ndarray, draw_lots: DrawLots) -> None:
     """Refer pupils at the start of the half-term after ``window``, adding to ``done``.
 
     Parameters
@@ -57,63 +107,69 @@ def refer(section: SimulationSection, schools: Schools, pupils: Pupils, window: 
         Sessions of every pupil in the window, without support (nobody here has had any).
     met_before : ndarray of bool
         Who had met the rule since the school's area opened.
-    days : DataFrame
-        All school days of the study with ``half_term``.
+    now : Days
+        The half-term after the window.
+    dates : ndarray of datetime64
+        All school days of the study.
+    draw_lots : callable
+        :func:`lots_by_school` or :func:`lots_by_window`.
     """
     design = section.referral
-    start = window + 1
-    year = academic_year_of(start)
-    able = np.flatnonzero((possible >= LEAST_SESSIONS) & (100 * absent >= design.eligible_absence * possible))
-    school = pupils.school[able, start - 1]
-    keep = (pupils.entry[able] <= window) & (pupils.exit[able] >= start) & (pupils.year_group[able, year] > 0)
-    keep &= schools.mentored[school] & (start >= schools.opens[school]) & (pupils.school[able, window - 1] == school)
-    keep &= (pupils.moves.half_term[able] != start) & ~np.isin(able, done.pupil)
-    able, school = able[keep], school[keep]
-    rate = absent[able] / possible[able]
+    able, school, rate = _candidates(section, schools, pupils, window, possible, absent, done)
     weights = _inclination_to_refer(section, pupils, able, window, rate) + np.log(np.where(met_before[able], max(design.again_weight, 1e-12), 1.0))
-    order = np.argsort(school, kind="stable")
-    edges = np.searchsorted(school[order], np.arange(len(schools) + 1))
-    dates = days["date"].to_numpy().astype("datetime64[D]").astype(int)
-    open_days = np.flatnonzero(days["half_term"].to_numpy() == start)
-    for number in np.flatnonzero(schools.mentored):
-        candidates = order[edges[number] : edges[number + 1]]
-        rng = stream(seed, "referral", window, int(number))
-        picked = candidates[top_choice(weights[candidates], design.per_school, rng)]
-        chosen = able[picked]
-        consent = rng.random(len(chosen)) < design.consent_share
-        started = consent & (rng.random(len(chosen)) < design.start_share)
-        referral = open_days[rng.integers(0, min(REFERRAL_DAYS, len(open_days)), len(chosen))]
-        begin = np.minimum(referral + rng.integers(*FIRST_MEETING_DAYS, len(chosen)), len(days) - 1)
-        weeks = rng.integers(section.support.weeks[0], section.support.weeks[1] + 1, len(chosen))
-        begin = _give_places(section, done, int(schools.mentor[number]), np.where(started, begin, -1), weeks, dates, int(dates[open_days[0]]))
-        done.pupil += chosen.tolist()
-        done.school += [int(number)] * len(chosen)
-        done.half_term += [start] * len(chosen)
-        done.window_absence += (100 * rate[picked]).tolist()
-        done.referral_day += referral.tolist()
-        done.consent += consent.tolist()
-        done.started += (begin >= 0).tolist()
-        done.start_day += begin.tolist()
-        done.weeks += weeks.tolist()
+    numbers = np.flatnonzero(schools.mentored)
+    have = np.bincount(school, minlength=len(schools))[numbers]
+    refers = np.minimum(have, design.per_school)
+    lots = draw_lots(window, numbers, have, refers, min(REFERRAL_DAYS, len(now)))
+    picked = top_choices(weights, lots.keys, school, design.per_school)
+    chosen, at = able[picked], school[picked]
+    consent = lots.consents < design.consent_share
+    started = consent & (lots.starts < design.start_share)
+    referral = now.positions[lots.referral]
+    dates = dates.astype("datetime64[D]").astype(int)
+    begin = np.minimum(referral + lots.wait, len(dates) - 1)
+    begin = _give_places(section, done, schools.mentor[at], np.where(started, begin, -1), lots.weeks, dates, int(dates[now.positions[0]]), at)
+    done.add(pupil=chosen, school=at, half_term=np.full(len(chosen), window + 1), window_absence=100 * rate[picked], referral_day=referral,
+             consent=consent, started=begin >= 0, start_day=begin, weeks=lots.weeks)
 
 
-def _give_places(section: SimulationSection, done: Referred, mentor: int, begin: np.ndarray, weeks: np.ndarray, dates: np.ndarray, since: int) -> np.ndarray:
+def _candidates(section: SimulationSection, schools: Schools, pupils: Pupils, window: int, possible: np.ndarray, absent: np.ndarray,
+                done: Referred) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pupils who may be referred after a window, their schools, and the share of sessions they were absent."""
+    start = window + 1
+    able = np.flatnonzero((possible >= LEAST_SESSIONS) & (100 * absent >= section.referral.eligible_absence * possible))
+    school = pupils.school[able, start - 1]
+    keep = (pupils.entry[able] <= window) & (pupils.exit[able] >= start) & (pupils.year_group[able, academic_year_of(start)] > 0)
+    keep &= schools.mentored[school] & (start >= schools.opens[school]) & (pupils.school[able, window - 1] == school)
+    known = np.zeros(len(pupils), dtype=bool)
+    known[done["pupil"]] = True
+    keep &= (pupils.moves.half_term[able] != start) & ~known[able]
+    able, school = able[keep], school[keep]
+    return able, school, absent[able] / possible[able]
+
+
+def _give_places(section: SimulationSection, done: Referred, mentors: np.ndarray, begin: np.ndarray, weeks: np.ndarray, dates: np.ndarray, since: int,
+                 schools: np.ndarray) -> np.ndarray:
     """When support begins, given that a mentor has so many places: at once, when one falls free, or (-1) never.
 
-    ``begin``: positions in ``dates`` (days since 1970); places that fell free before the day ``since`` are forgotten.
+    Schools ask one after another, each in order of the days on which support is wanted. ``begin``: positions in ``dates`` (days since
+    1970); places that fell free before the day ``since`` are forgotten.
     """
-    design, given = section.support, begin.copy()
-    ends = done.places[mentor] = sorted(end for end in done.places.get(mentor, []) if end > since)
-    for one in np.argsort(begin, kind="stable"):
-        if begin[one] < 0:
-            continue
-        if len(ends) - bisect_right(ends, dates[begin[one]]) >= design.caseload:
-            given[one] = np.searchsorted(dates, ends[-design.caseload])
-            if given[one] >= len(dates) or dates[given[one]] - dates[begin[one]] > 7 * design.longest_wait:
+    design, given = section.support, begin.tolist()
+    order = np.lexsort((begin, schools))
+    order, day = order[begin[order] >= 0].tolist(), dates.tolist()
+    mentor, lasts = mentors.tolist(), (7 * weeks).tolist()
+    for one in set(mentor):
+        done.places[one] = sorted(end for end in done.places.get(one, []) if end > since)
+    for one in order:
+        ends, wanted = done.places[mentor[one]], day[given[one]]
+        if len(ends) - bisect_right(ends, wanted) >= design.caseload:
+            given[one] = bisect_left(day, ends[-design.caseload])
+            if given[one] >= len(day) or day[given[one]] - wanted > 7 * design.longest_wait:
                 given[one] = -1
                 continue
-        insort(ends, int(dates[given[one]] + 7 * weeks[one]))
-    return given
+        insort(ends, day[given[one]] + lasts[one])
+    return np.array(given, dtype=np.int64)
 
 
 def _inclination_to_refer(section: SimulationSection, pupils: Pupils, who: np.ndarray, window: int, rate: np.ndarray) -> np.ndarray:
@@ -142,12 +198,14 @@ def effect_by_day(section: SimulationSection, schools: Schools, done: Referred, 
     Full during support, halving after it in every half-life; by severity in the window, delivery model and year.
     """
     design = section.support
-    begun = dates[np.array(done.start_day)[here]]
-    since_start = (now.dates[None, :] - begun[:, None]) / np.timedelta64(1, "D")
-    after_end = np.maximum(since_start - 7.0 * np.array(done.weeks)[here, None], 0.0)
-    decay = np.exp2(-after_end / (design.half_life * DAYS_A_HALF_LIFE_UNIT))
-    severity = np.array(design.severity_factors)[np.searchsorted(SEVERITY_EDGES, np.array(done.window_absence)[here], side="right")]
+    first = now.dates[0].astype("datetime64[D]")
+    day = (now.dates.astype("datetime64[D]") - first).astype(np.float64)  # days since the half-term began
+    begun = (dates[done["start_day"][here]].astype("datetime64[D]") - first).astype(np.float64)
+    half_life = max(design.half_life * DAYS_A_HALF_LIFE_UNIT, LEAST_HALF_LIFE)
+    ends = np.minimum(begun + 7.0 * done["weeks"][here], day[-1] + 1)  # later ends are all alike here, and would overflow
+    decay = np.minimum(np.exp2(ends / half_life)[:, None] * np.exp2(-day / half_life)[None, :], 1.0)
+    severity = np.array(design.severity_factors)[np.searchsorted(SEVERITY_EDGES, done["window_absence"][here], side="right")]
     factors = np.array([model.effect_factor for model in design.delivery_models])
-    model = factors[schools.model[np.array(done.school)[here]]]
-    year = np.where(np.array(done.half_term)[here] <= HALF_TERMS_A_YEAR, design.first_year_factor, 1.0)
-    return np.where(since_start >= 0, decay, 0.0) * (design.effect * severity * model * year)[:, None]
+    model = factors[schools.model[done["school"][here]]]
+    year = np.where(done["half_term"][here] <= HALF_TERMS_A_YEAR, design.first_year_factor, 1.0)
+    return np.where(day[None, :] >= begun[:, None], decay, 0.0) * (design.effect * severity * model * year)[:, None]

@@ -26,7 +26,25 @@ def stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy)))
 
 
-def top_choice(weights: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Positions of ``size`` draws without replacement with odds ``exp(weights)`` (Gumbel keys; Efraimidis & Spirakis 2006)."""
-    keys = weights + rng.gumbel(size=len(weights))
-    return np.argsort(-keys, kind="stable")[:size]
+def top_choices(weights: np.ndarray, keys: np.ndarray, group: np.ndarray, size: int) -> np.ndarray:
+    """Up to ``size`` draws without replacement from each group with odds ``exp(weights)`` (Gumbel keys; Efraimidis & Spirakis 2006).
+
+    Parameters
+    ----------
+    weights, group : ndarray
+        Of each candidate.
+    keys : ndarray
+        Gumbel draws, one a candidate, group after group.
+
+    Returns
+    -------
+    ndarray of int
+        Positions, group after group in order of the draws.
+    """
+    order = np.argsort(group, kind="stable")
+    total = np.empty(len(group))
+    total[order] = weights[order] + keys
+    ranked = np.lexsort((-total, group))
+    held = group[ranked]
+    place = np.arange(len(ranked)) - np.searchsorted(held, held)
+    return ranked[place < size]

@@ -16,6 +16,7 @@ from .costs import cost_table
 from .files import RECORD, delivery_table, recorded_files, write_absence, write_record, write_table
 from .life import live
 from .marks import MarksFile
+from .mentoring import lots_by_school
 from .people import draw_pupils, draw_schools
 from .sessions import draw_half_term
 from .support import barrier_table, meeting_table, referral_table, scale_table, survey_table
@@ -64,7 +65,7 @@ def simulate_extracts(section: SimulationSection, root: Path, folder: Path, seed
         marks.add(drawn, now)
         return drawn.rows, drawn.possible, drawn.absent, drawn.absent_untreated
 
-    outcomes = live(section, schools, pupils, days, half_term_days(days), draw, seed)
+    outcomes = live(section, schools, pupils, days, half_term_days(days), draw, lots_by_school(section, seed), seed)
     say("writing tables")
     referrals = referral_table(section, schools, pupils, outcomes.referred, days, names, school_ids)
     tables = {
