@@ -7,6 +7,7 @@ never at the first meeting that was kept. Consent is no eligibility rule: no com
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,16 +44,19 @@ class Cohort:
     grid : Grid
     qualifies : ndarray of bool, shape (pupils, half-terms + 1)
         Whether the rule was met in the window that ends in a half-term, at a school of the study whose area was open.
+    places : DataFrame
+        When each school and its area opened, and which designs it belongs to (:func:`school_places`), a row a school in the order given.
     """
 
     frame: pd.DataFrame
     trajectories: pd.DataFrame
     grid: Grid
     qualifies: np.ndarray
+    places: pd.DataFrame
 
 
 def build_cohort(panel: pd.DataFrame, enrolments: pd.DataFrame, schools: pd.DataFrame, referrals: pd.DataFrame, *,
-                 rules: CohortSection, windows: Windows) -> Cohort:
+                 rules: CohortSection, windows: Windows, pool_areas: Sequence[str] | None = None) -> Cohort:
     """Find who enters, when, and what is measured.
 
     Parameters
@@ -61,6 +65,9 @@ def build_cohort(panel: pd.DataFrame, enrolments: pd.DataFrame, schools: pd.Data
         Tables ``panel``, ``enrolments``, ``school_list`` and ``referral_list``.
     rules : CohortSection
     windows : Windows
+    pool_areas : sequence of str, optional
+        Area codes that give comparison pupils between areas (:func:`evaluation.design.programmes.comparison_pool`). None: those that the
+        protocol names, else all areas without mentors.
 
     Returns
     -------
@@ -79,15 +86,15 @@ def build_cohort(panel: pd.DataFrame, enrolments: pd.DataFrame, schools: pd.Data
     _check_schools(schools)
     grid = panel_grid(panel, schools)
     _check_span(grid, rules, windows)
-    places = school_places(schools, rules)
-    qualifies = _qualifies(grid, places, rules, windows)
+    places = school_places(schools, rules, pool_areas)
+    qualifies = _qualifies(grid, places, studied(grid, schools, rules), rules, windows)
     first = _first_referrals(referrals, grid)
     parts = [_stack(t, grid, places, schools, qualifies, first, rules, windows) for t in range(rules.first_window_half_term, rules.last_window_half_term + 1)]
     frame = pd.concat([part for part in parts if len(part)], ignore_index=True) if any(len(part) for part in parts) else parts[0]
     _check_arms(frame, rules)
     frame = _with_characteristics(frame, enrolments, grid)
     trajectories = _trajectories(frame.loc[frame["analysed"]], grid, windows)
-    return Cohort(frame=frame, trajectories=trajectories, grid=grid, qualifies=qualifies)
+    return Cohort(frame=frame, trajectories=trajectories, grid=grid, qualifies=qualifies, places=places)
 
 
 def _check_schools(schools: pd.DataFrame) -> None:
@@ -116,7 +123,7 @@ def _check_span(grid: Grid, rules: CohortSection, windows: Windows) -> None:
             where="cohort.first_window_half_term, cohort.last_window_half_term", mend="narrow the protocol's range, or supply more half-terms")
 
 
-def school_places(schools: pd.DataFrame, rules: CohortSection) -> pd.DataFrame:
+def school_places(schools: pd.DataFrame, rules: CohortSection, pool_areas: Sequence[str] | None = None) -> pd.DataFrame:
     """When each school and its area opened for entry, and which designs it belongs to.
 
     Between areas both arms must run on one clock: a pupil whose area opened earlier had to stay below the threshold in half-terms
@@ -137,19 +144,26 @@ def school_places(schools: pd.DataFrame, rules: CohortSection) -> pd.DataFrame:
     counts = mentor.groupby(schools["area_code"])
     within = (counts.transform("sum") >= enough) & (counts.transform("size") - counts.transform("sum") >= enough)
     no_mentors = ~counts.transform("any")
-    pool = no_mentors if rules.between_pool_areas is None else schools["area_code"].isin(rules.between_pool_areas)
+    named = rules.between_pool_areas if pool_areas is None else pool_areas
+    pool = no_mentors if named is None else schools["area_code"].isin(list(named))
     return pd.DataFrame({"mentor_school": mentor, "area_open": by_area.fillna(default), "own_open": own.fillna(by_area).fillna(default),
                          "within_area": within, "between_pool": (mentor | pool) & (by_area.fillna(default) == default)})
 
 
-def _qualifies(grid: Grid, places: pd.DataFrame, rules: CohortSection, windows: Windows) -> np.ndarray:
-    """Whether the rule is met in the window that ends in each half-term, from the area's opening on."""
+def studied(grid: Grid, schools: pd.DataFrame, rules: CohortSection) -> np.ndarray:
+    """Whether each pupil is, in each half-term, in a phase and a year group that are studied."""
+    phase = np.append(schools["phase"].isin(rules.phases).to_numpy(), False)  # the last for school -1: not on roll
+    return phase[grid.school] & np.isin(grid.year_group, rules.year_groups)
+
+
+def _qualifies(grid: Grid, places: pd.DataFrame, inside: np.ndarray, rules: CohortSection, windows: Windows) -> np.ndarray:
+    """Whether the rule is met in the window that ends in each half-term, from the area's opening on, by pupils who are studied."""
     result = np.zeros_like(grid.absent, dtype=bool)
     opening = places["area_open"].to_numpy()
     for t in range(1, grid.last_half_term + 1):
         school = grid.school[:, t]
         is_open = (school >= 0) & (t + 1 >= opening[school])
-        result[:, t] = is_open & grid.meets(rules.eligibility, t, windows.eligibility)
+        result[:, t] = is_open & inside[:, t] & grid.meets(rules.eligibility, t, windows.eligibility)
     return result
 
 

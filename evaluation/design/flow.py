@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.design.cohort import (
-    FEW_BASELINE, FEW_FOLLOWUP, LEFT, LEFT_EARLY, REFERRED_EARLIER, REFERRED_LATER, STRATA_LEFT_OUT, YEAR_11_OVER, Cohort, school_places,
+    FEW_BASELINE, FEW_FOLLOWUP, LEFT, LEFT_EARLY, REFERRED_EARLIER, REFERRED_LATER, STRATA_LEFT_OUT, YEAR_11_OVER, Cohort, school_places, studied,
 )
 from evaluation.protocol.trial import CohortSection
 
@@ -40,7 +40,7 @@ def _arm_lines(cohort: Cohort, schools: pd.DataFrame, rules: CohortSection, *, m
     grid, group = cohort.grid, MENTORED if mentored else COMPARISON
     inside = np.append(schools["mentor_school"].to_numpy(dtype=bool) == mentored, False)[grid.school]
     met = cohort.qualifies & inside
-    ever = met.any(axis=1)
+    ever, of_study = met.any(axis=1), (studied(grid, schools, rules) & inside).any(axis=1)
     everywhere = cohort.qualifies.any(axis=1)
     first_at = np.where(everywhere, cohort.qualifies.argmax(axis=1), 0)
     first_here = ever & met[np.arange(len(grid.pupils)), first_at]
@@ -56,7 +56,8 @@ def _arm_lines(cohort: Cohort, schools: pd.DataFrame, rules: CohortSection, *, m
 
     lines = [
         (group, "on roll in the study", KEPT, int(on_roll.sum()), n_schools(on_roll)),
-        (group, "never met the rule after the area opened", OUT, int((on_roll & ~ever).sum()), None),
+        (group, "never in a phase and year group that is studied", OUT, int((on_roll & ~of_study).sum()), None),
+        (group, "never met the rule after the area opened", OUT, int((of_study & ~ever).sum()), None),
         (group, "met the rule at least once", KEPT, int(ever.sum()), n_schools(ever)),
         (group, "met it first in a school of the other kind", OUT, int((ever & ~first_here).sum()), None),
         (group, "met it first before a baseline could be measured", OUT, int(early.sum()), None),

@@ -15,6 +15,10 @@ LAST_YEAR_GROUP = 11
 ELIGIBILITY_RULES = {"persistent_absence": 10, "severe_absence": 2}
 """Sessions absent times this number, at least the possible sessions: 10% or more, 50% or more, in whole numbers."""
 
+BANDS = {"persistent_absence": ("persistent_absence", None), "severe_absence": ("severe_absence", None),
+         "persistent_not_severe": ("persistent_absence", "severe_absence")}
+"""By eligibility rule: the rule to meet, and the one not to meet."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -59,7 +63,9 @@ class Grid:
     def meets(self, rule: str, half_term: int, event_times: tuple[int, ...]) -> np.ndarray:
         """Whether each pupil meets an absence rule over a window that ends in a half-term and held possible sessions."""
         absent, possible = self.sums(half_term, event_times)
-        return (possible > 0) & (ELIGIBILITY_RULES[rule] * absent >= possible)
+        meets, but_not = BANDS[rule]
+        found = (possible > 0) & (ELIGIBILITY_RULES[meets] * absent >= possible)
+        return found if but_not is None else found & (ELIGIBILITY_RULES[but_not] * absent < possible)
 
 
 def panel_grid(panel: pd.DataFrame, schools: pd.DataFrame) -> Grid:

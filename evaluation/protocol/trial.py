@@ -42,8 +42,13 @@ class RegistersSection(Section):
 class CohortSection(Section):
     """Stage `cohort`: which pupils are compared, when each one's clock starts, and what is measured around it."""
 
-    eligibility: Literal["persistent_absence", "severe_absence"] = Field(
-        ..., description="The rule that a pupil must meet in the eligibility window, on harmonised counts",
+    eligibility: Literal["persistent_absence", "severe_absence", "persistent_not_severe"] = Field(
+        ..., description="The rule that a pupil must meet in the eligibility window, on harmonised counts: absent for 10% or more, 50% or more, "
+                         "or 10% to below 50% of possible sessions",
+    )
+    phases: list[Literal["primary", "secondary", "special"]] = Field(..., min_length=1, description="Phases of the schools that are studied")
+    year_groups: list[int] = Field(
+        ..., min_length=1, description="Year groups, in the window, that are studied", json_schema_extra={"unit": "year group"},
     )
     first_window_half_term: int = Field(
         ..., ge=1, le=600, description="First half-term that may be an eligibility window", json_schema_extra={"unit": "half-term"},
@@ -52,7 +57,7 @@ class CohortSection(Section):
         ..., ge=1, le=600, description="Last half-term that may be an eligibility window", json_schema_extra={"unit": "half-term"},
     )
     window_length: int = Field(
-        ..., ge=1, le=2, description="Length of the eligibility window", json_schema_extra={"unit": "half-terms"},
+        ..., ge=1, le=4, description="Length of the eligibility window, over which the rule is met", json_schema_extra={"unit": "half-terms"},
     )
     gap: int = Field(
         ..., ge=0, le=2, description="Half-terms left out on either side of the window", json_schema_extra={"unit": "half-terms"},
@@ -76,6 +81,10 @@ class CohortSection(Section):
     between_pool_areas: list[str] | None = Field(
         ..., description="Area codes that give comparison pupils between areas; null for all areas without mentors",
     )
+    programme: str = Field(..., min_length=1, description="The programme under study, as table `programmes` calls it")
+    pool_programmes: list[str] = Field(
+        ..., description="Other programmes that an area must have had when the areas with mentors did, to give comparison pupils between areas",
+    )
 
     @model_validator(mode="after")
     def _season_matched(self) -> CohortSection:
@@ -86,6 +95,13 @@ class CohortSection(Section):
                 "so that baseline and follow-up are the same half-terms one year apart")
         if self.last_window_half_term < self.first_window_half_term:
             raise ValueError("`last_window_half_term` lies before `first_window_half_term`")
+        for name in ("phases", "year_groups", "pool_programmes", "excluded_strata"):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise ValueError(f"`{name}` names something twice")
+        if not all(1 <= group <= 13 for group in self.year_groups):
+            raise ValueError("`year_groups` lie between 1 and 13")
+        if self.programme in self.pool_programmes:
+            raise ValueError("the programme under study cannot be one that comparison areas must have")
         return self
 
 
