@@ -10,6 +10,8 @@ from evaluation.design.cohort import Cohort
 from evaluation.design.grid import ELIGIBILITY_RULES
 
 PUPIL_COLUMNS = ["year_group", "sex", "fsm", "sen", "idaci", "window_absence_rate", "baseline_rate"]
+RATES = {"idaci": "hundredths of the index", "window_absence_rate": "% of possible sessions", "baseline_rate": "% of possible sessions"}
+"""Characteristics that are measures, with their units; all others are shares of pupils."""
 SCHOOL_MEASURES = {"pupils": "pupils", "absence_rate": "% of possible sessions", "persistent_share": "% of pupils", "severe_share": "% of pupils"}
 
 
@@ -40,9 +42,9 @@ def baseline_table(cohort: pd.DataFrame) -> pd.DataFrame:
         if inside.any() and comparison.any():
             parts[group] = balance(part, "treated", names).frame.set_index("covariate")
     whole = parts["mentored"]
-    shares = [name not in ("idaci", "window_absence_rate", "baseline_rate") for name in whole.index]
-    factor = np.where(shares, 100.0, 1.0)
-    table = pd.DataFrame({"characteristic": whole.index, "unit": np.where(shares, "% of pupils", [_unit(name) for name in whole.index])})
+    shares = [name not in RATES for name in whole.index]
+    factor = np.where([name not in RATES or name == "idaci" for name in whole.index], 100.0, 1.0)
+    table = pd.DataFrame({"characteristic": whole.index, "unit": np.where(shares, "% of pupils", [RATES.get(name, "") for name in whole.index])})
     for group in groups:
         own = parts[group].reindex(whole.index) if group in parts else whole * np.nan
         table[group], table[f"{group}_difference"] = own["mean_treated"].to_numpy() * factor, own["smd_before"].to_numpy()
@@ -55,10 +57,6 @@ def baseline_table(cohort: pd.DataFrame) -> pd.DataFrame:
 
 def _meets(rows: pd.DataFrame, rule: str) -> pd.Series:
     return ELIGIBILITY_RULES[rule] * rows["baseline_absent"] >= rows["baseline_possible"]
-
-
-def _unit(name: str) -> str:
-    return "share" if name == "idaci" else "% of possible sessions"
 
 
 def school_selection(cohort: Cohort, schools: pd.DataFrame) -> pd.DataFrame:

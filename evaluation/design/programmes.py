@@ -121,14 +121,16 @@ def co_interventions(cohort: Cohort, programmes: pd.DataFrame, terms: pd.DataFra
         Table ``co_interventions``: ``design, programme, under_study, arm, schools, schools_with`` (in any measured half-term), ``pupils``
         (analysed at their first window), ``baseline_share, followup_share`` (% of their measured half-terms in which the programme ran at the
         school of entry), ``change``. What matters for an effect is a change that differs between the arms: a programme that both
-        arms had all along cannot explain one.
+        arms had all along cannot explain one. The programme under study comes first, and ran where and from when schools had mentors, whatever
+        the programmes' table says of their areas.
     """
     frame = cohort.frame.loc[(cohort.frame["entry"] == "first") & cohort.frame["analysed"]]
-    ran = programme_half_terms(programmes, terms, schools)
+    others = programme_half_terms(programmes.loc[programmes["programme"] != rules.programme], terms, schools)
+    ran = pd.concat([_mentored(schools, cohort.grid.last_half_term, rules.programme), others], ignore_index=True)
     place = pd.Series(np.arange(len(schools)), index=schools["school_id"].to_numpy())
     at, stack = place.loc[frame["school_id"]].to_numpy(), frame["stack"].to_numpy()
     lines = []
-    for programme, part in ran.groupby("programme"):
+    for programme, part in ran.groupby("programme", sort=False):
         on = np.zeros((len(schools), cohort.grid.last_half_term + 1))
         inside = part.loc[part["half_term"] <= cohort.grid.last_half_term]
         on[place.loc[inside["school_id"]].to_numpy(), inside["half_term"].to_numpy(dtype=int)] = 100.0
@@ -142,3 +144,12 @@ def co_interventions(cohort: Cohort, programmes: pd.DataFrame, terms: pd.DataFra
                 lines.append((design, programme, programme == rules.programme, arm, own.nunique(), some.nunique(), int(rows.sum()), *shares))
     table = pd.DataFrame(lines, columns=["design", "programme", "under_study", "arm", "schools", "schools_with", "pupils", "baseline_share", "followup_share"])
     return table.assign(change=table["followup_share"] - table["baseline_share"])
+
+
+def _mentored(schools: pd.DataFrame, last: int, programme: str) -> pd.DataFrame:
+    """The programme under study by school and half-term, in the form of :func:`programme_half_terms`."""
+    own = schools.loc[schools["mentor_school"].astype(bool)]
+    spans = [np.arange(int(first), last + 1) for first in own["first_mentor_half_term"]]
+    many = [len(span) for span in spans]
+    return pd.DataFrame({"programme": programme, "school_id": np.repeat(own["school_id"].to_numpy(), many), "area_code": np.repeat(own["area_code"].to_numpy(), many),
+                         "whole_area": False, "half_term": np.concatenate(spans) if spans else np.empty(0, dtype=int)})

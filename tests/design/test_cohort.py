@@ -65,6 +65,37 @@ def test_ten_per_cent_counts_and_a_session_less_does_not():
     assert set(severe.frame["pupil_id"]) == {"m", "c"}
 
 
+def test_a_band_has_an_upper_end_too():
+    pupils = {"m": {"school": "M1", "absent": spikes(8, size=29)}, "c": {"school": "C1", "absent": spikes(8, size=6)},
+              "half": {"school": "M1", "absent": spikes(8, size=30)}, "below": {"school": "M1", "absent": spikes(8, size=5)}}
+    assert set(build(pupils, eligibility="persistent_not_severe")[0].frame["pupil_id"]) == {"m", "c"}
+
+
+def test_over_several_half_terms_the_sessions_of_all_count():
+    # 12 of 180 sessions are below 10%, 18 are not, although no half-term but one is bad.
+    pupils = {"m": {"school": "M1", "absent": spikes(8, size=14)}, "c": {"school": "C1", "absent": spikes(8, size=14)}, "p": {"school": "C1", "absent": spikes(8, size=13)}}
+    panel, enrolments = panel_of(pupils, SCHOOLS)
+    rules = section("cohort", minimum_schools_per_arm=2, window_length=3, gap=1, measured_length=1, first_window_half_term=6)
+    windows = season_matched_windows(window_length=3, gap=1, measured_length=1)
+    frame = build_cohort(panel, enrolments, SCHOOLS, referrals_of(), rules=rules, windows=windows).frame
+    assert set(frame["pupil_id"]) == {"m", "c"} and set(frame["stack"]) == {8, 9, 10}
+    first = frame.query("pupil_id == 'm' and stack == 8").iloc[0]
+    assert first["window_absence_rate"] == pytest.approx(10.0) and (first["baseline_absent"], first["followup_absent"]) == (2, 2)
+
+
+def test_only_registered_phases_and_year_groups_enter_and_the_others_are_counted():
+    schools = SCHOOLS.assign(phase=["secondary", "secondary", "secondary", "special"])
+    pupils = pair(special={"school": "C2", "absent": spikes(8)}, old={"school": "M1", "year_group": 9, "absent": spikes(8)})
+    cohort, rules = build(pupils, schools=schools, year_groups=[7, 8, 9])
+    assert set(cohort.frame["pupil_id"]) == {"m", "c"}  # ``old`` is in Year 10 by half-term 8
+    flow = cohort_flow(cohort, schools, referrals_of(), rules=rules)
+    never = flow.query("step == 'never in a phase and year group that is studied'").set_index("group")["pupils"]
+    assert never.to_dict() == {"comparison schools": 1}
+    assert unaccounted(flow) == [0] * len(unaccounted(flow))
+    cohort, _ = build({p: {"school": s, "year_group": 9, "absent": spikes(8)} for p, s in (("m", "M1"), ("c", "C1"))}, year_groups=[10])
+    assert set(cohort.frame["year_group"]) == {10}
+
+
 def test_nobody_enters_before_the_area_opened_and_the_first_window_counts_once():
     cohort, _ = build(pair(p={"school": "C2", "absent": spikes(7, 9, 11)}, q={"school": "M2", "absent": spikes(4, 10)}))
     entries = cohort.frame.query("pupil_id == 'p'").set_index("stack")["entry"].to_dict()
