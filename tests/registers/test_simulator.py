@@ -15,7 +15,7 @@ from evaluation.registers.simulator import simulate_extracts
 from evaluation.registers.simulator.draws import draw_panel
 from evaluation.registers.simulator.people import draw_schools
 
-from small_study import SEED, small_design, study_values
+from small_study import ROOT, SEED, small_design, study_values
 
 FIXED = {"calendar", "survey_scales", "programmes", "costs"}  # tables of the design alone, the same whatever the seed
 
@@ -105,6 +105,15 @@ def test_support_never_moves_medical_appointments_suspensions_or_closures(extrac
     before, after = (table(folder, "marks")["code"].astype(str) for folder in (extract, larger))
     for code in ("M", "E", "J1", "-", "Y", "Y4", "D"):
         assert ((before == code) == (after == code)).all(), code
+
+
+def test_a_study_without_mentors_has_no_referrals(tmp_path):
+    values = small_design(roll__pupils_per_school=14).model_dump(mode="json")
+    values["areas"] = [{**area, "mentor_schools": 0, "comparison_schools": 2, "first_mentor_half_term": None} for area in values["areas"][:1]]
+    values["programmes"] = []
+    section = type(small_design()).model_validate_json(json.dumps(values))
+    simulate_extracts(section, ROOT, tmp_path / "none", SEED)
+    assert not len(table(tmp_path / "none", "referrals")) and (truth(tmp_path / "none")["absent"] == truth(tmp_path / "none")["absent_untreated"]).all()
 
 
 def test_a_harmful_effect_raises_absence(simulate):

@@ -115,6 +115,8 @@ def refer(section: SimulationSection, schools: Schools, pupils: Pupils, window: 
         :func:`lots_by_school` or :func:`lots_by_window`.
     """
     design = section.referral
+    if not schools.mentored.any():
+        return
     able, school, rate = _candidates(section, schools, pupils, window, possible, absent, done)
     weights = _inclination_to_refer(section, pupils, able, window, rate) + np.log(np.where(met_before[able], max(design.again_weight, 1e-12), 1.0))
     numbers = np.flatnonzero(schools.mentored)
