@@ -85,6 +85,15 @@ class CohortSection(Section):
     pool_programmes: list[str] = Field(
         ..., description="Other programmes that an area must have had when the areas with mentors did, to give comparison pupils between areas",
     )
+    placebo_half_terms_earlier: int = Field(
+        ..., ge=1, le=60, description="How much earlier the placebo cohort's areas are taken to have opened", json_schema_extra={"unit": "half-terms"},
+    )
+    placebo_gap: int = Field(
+        ..., ge=0, le=2, description="Half-terms left out on either side of the placebo cohort's window", json_schema_extra={"unit": "half-terms"},
+    )
+    placebo_measured_length: int = Field(
+        ..., ge=1, le=5, description="Length of the placebo cohort's baseline and follow-up", json_schema_extra={"unit": "half-terms"},
+    )
 
     @model_validator(mode="after")
     def _season_matched(self) -> CohortSection:
@@ -195,7 +204,23 @@ class ImpactSection(Section):
         ..., gt=0, le=100, description="The offer effect per referred pupil leads if its smallest detectable effect is at most this",
         json_schema_extra={"unit": "percentage points of sessions"},
     )
-    robustness_checks: list[Literal["between_areas_agrees", "same_rule_agrees", "offer_does_not_contradict"]] = Field(
+    placebo_tolerance: float = Field(
+        ..., gt=0, le=20, description="A placebo passes if its whole interval lies this close to zero", json_schema_extra={"unit": "percentage points of sessions"},
+    )
+    negative_control_tolerance: float = Field(
+        ..., gt=0, le=20, description="A negative control passes if its whole interval lies this close to zero",
+        json_schema_extra={"unit": "percentage points of sessions"},
+    )
+    subgroups: list[str] = Field(..., description="Registered subgroups; one that the panel lacks is refused by name")
+    subgroup_minimum_pupils: int = Field(
+        ..., ge=2, le=1000, description="Pupils of either arm below which a group is too few to say anything of", json_schema_extra={"unit": "pupils"},
+    )
+    subgroup_minimum_schools: int = Field(
+        ..., ge=2, le=50, description="Schools of either arm below which a group is too few to say anything of", json_schema_extra={"unit": "schools"},
+    )
+    robustness_checks: list[Literal["between_areas_agrees", "same_rule_agrees", "offer_does_not_contradict",
+                                     "placebo_start", "placebo_cohort", "placebo_referral", "negative_controls",
+                                     "no_single_area_carries_it", "no_single_school_carries_it"]] = Field(
         ..., description="Checks that must pass before an improvement is called secure",
     )
 
@@ -224,6 +249,19 @@ class DeliverySection(Section):
     within_area_minimum_models: int = Field(
         ..., ge=2, le=5, description="Delivery models that one area must run side by side before models can be compared inside it",
         json_schema_extra={"unit": "delivery models"},
+    )
+    first_meeting_within_days: int = Field(
+        ..., ge=0, le=365, description="A first meeting is in time up to this long after the referral", json_schema_extra={"unit": "days"},
+    )
+    meetings_per_week: float = Field(
+        ..., gt=0, le=10, description="Meetings kept for each week of support from which they count as often enough",
+        json_schema_extra={"unit": "meetings a week"},
+    )
+    model_minimum_pupils: int = Field(
+        ..., ge=2, le=1000, description="Pupils on either side below which delivery models are not compared", json_schema_extra={"unit": "pupils"},
+    )
+    model_minimum_schools: int = Field(
+        ..., ge=2, le=50, description="Schools on either side below which delivery models are not compared", json_schema_extra={"unit": "schools"},
     )
 
 

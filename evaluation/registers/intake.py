@@ -24,7 +24,7 @@ from .quality import register_quality, register_weeks
 from .reconciliation import official_measures, reconcile_periods
 from .register_counts import Counted, count_marks
 from .suspensions import suspension_counts
-from .surveys import survey_scores
+from .surveys import survey_reliability, survey_scores
 
 if TYPE_CHECKING:
     import duckdb
@@ -189,6 +189,7 @@ def _tables(accepted: dict[str, pd.DataFrame], counted: Counted | None, grid: Sc
         "barrier_list": barrier_list(accepted["barriers"], accepted["pupils"], calendars, terms),
         "suspension_counts": suspension_counts(accepted["suspensions"], panel, calendars, terms),
         "survey_scores": survey_scores(accepted["survey_items"], accepted["survey_scales"]),
+        "survey_reliability": survey_reliability(accepted["survey_items"], accepted["survey_scales"]),
         "cost_list": accepted["costs"], "calendar_used": terms, "linkage": linkage_table(accepted, panel),
         "register_quality": register_quality(counted, weeks, terms, schools),
         "register_weeks": weeks, "mark_counts": counted.codes,

@@ -50,3 +50,37 @@ def survey_scores(items: pd.DataFrame, scales: pd.DataFrame) -> pd.DataFrame:
     result["score"] = (result["total"].astype("Float64") / result["items_answered"].where(result["items_answered"] > 0)).where(enough).astype("Float64")
     result["score"] = pd.to_numeric(result["score"]).astype("Float64").astype("float64")
     return result[[*keys, "answered_on", "items_answered", "items", "minimum_items", "score"]].astype({"items_answered": "int64"})
+
+
+def survey_reliability(items: pd.DataFrame, scales: pd.DataFrame) -> pd.DataFrame:
+    """Internal consistency of every scale, by wave.
+
+    Parameters
+    ----------
+    items, scales : DataFrame
+        Accepted rows of extract tables ``survey_items`` and ``survey_scales``.
+
+    Returns
+    -------
+    DataFrame
+        Table ``survey_reliability``: ``scale, wave, items, pupils`` (who answered every item: only they count), ``alpha``
+        [Cronbach 1951], items scored in reverse turned round first; missing for one item, for fewer than two pupils, or where totals do not vary.
+        A low alpha says that items do not hang together as one scale; it may fall below zero.
+    """
+    import pandas as pd
+
+    table = items.merge(scales[["scale", "item", "reverse", "lowest", "highest"]], on=["scale", "item"], how="inner", validate="many_to_one")
+    response = table["response"].astype("Float64")
+    table["points"] = response.where(~table["reverse"].astype(bool), (table["lowest"] + table["highest"]).astype("Float64") - response).astype("float64")
+    lines = []
+    for (scale, wave), own in table.groupby(["scale", "wave"]):
+        names = sorted(scales.loc[scales["scale"] == scale, "item"].unique())
+        answers = own.pivot(index="pupil_id", columns="item", values="points").reindex(columns=names).dropna()
+        lines.append({"scale": scale, "wave": wave, "items": len(names), "pupils": len(answers), "alpha": _alpha(answers)})
+    return pd.DataFrame(lines, columns=["scale", "wave", "items", "pupils", "alpha"])
+
+
+def _alpha(answers: pd.DataFrame) -> float | None:
+    k = answers.shape[1]
+    total = answers.sum(axis=1).var(ddof=1) if len(answers) > 1 else 0.0
+    return float(k / (k - 1) * (1.0 - answers.var(ddof=1).sum() / total)) if k > 1 and total > 0 else None
