@@ -62,7 +62,8 @@ def model_comparison(rows: pd.DataFrame, delivery: pd.DataFrame, *, rules: Deliv
     -------
     DataFrame
         ``delivery_model, pupils, schools, areas`` (analysed), ``mean_change`` (points of sessions attended, not an effect), ``estimate, std_error, df,
-        conf_low, conf_high`` (difference from other models side by side; missing unless compared), ``pupils_beside, schools_beside`` (of the other models),
+        conf_low, conf_high`` (difference from other models side by side, inside areas and stacks, pupils weighted equally, so that of two models one
+        row mirrors the other; missing unless compared), ``pupils_beside, schools_beside`` (of the other models),
         ``result`` ("compared, not allocated at random", "too few to say", "refused"), ``text``. A model of one area or one school, or never
         beside another one in its area, is refused: it cannot be told apart from its place.
     """
@@ -92,7 +93,7 @@ def _model(rows: pd.DataFrame, model: str, said: str, rules: DeliverySection, le
                 "on either side are needed")
         return {**line, **counts, "result": TOO_FEW, "text": text}
     try:
-        change = estimate_change(shared, within_area=True)
+        change = estimate_change(shared.assign(one=1.0), within_area=True, weight="one")
     except UnidentifiedError as error:
         return {**line, **counts, "text": error.message}
     return {**line, **counts, **_figures(change.estimate, change.std_error, change.df, level), "result": COMPARED, "text": said}

@@ -237,7 +237,11 @@ def agreeing(table, sign=1.0):
     return changed
 
 
-def judged(table, diagnostics, rules=RULES):
+COMPARED = section("impact", robustness_checks=["between_areas_agrees", "same_rule_agrees", "offer_does_not_contradict"])
+"""The checks that need no other table than the estimates."""
+
+
+def judged(table, diagnostics, rules=COMPARED):
     return verdict(table, diagnostics, rules=rules, checks=checks_table(own_checks(table, diagnostics), rules=rules))
 
 
@@ -267,20 +271,20 @@ def test_a_check_whose_estimate_does_not_exist_has_not_passed(table, diagnostics
 
 def test_a_registered_check_that_was_not_made_has_not_passed(table, diagnostics):
     high, own = agreeing(leading(table, 0.1, 2.0)), own_checks(table, diagnostics).query("name != 'between_areas_agrees'")
-    listed = checks_table(own, rules=RULES).set_index("name")
+    listed = checks_table(own, rules=COMPARED).set_index("name")
     assert not listed.loc["between_areas_agrees", "passed"] and "not made" in listed.loc["between_areas_agrees", "text"]
-    assert verdict(high, diagnostics, rules=RULES, checks=listed.reset_index()).wording == PROMISING
+    assert verdict(high, diagnostics, rules=COMPARED, checks=listed.reset_index()).wording == PROMISING
     other = pd.DataFrame([{"name": "a check beside", "passed": False, "value": 1.0, "unit": "points", "text": "it does not hold"}])
-    whole = checks_table(pd.concat([own_checks(high, diagnostics), other]), rules=RULES)
+    whole = checks_table(pd.concat([own_checks(high, diagnostics), other]), rules=COMPARED)
     assert whole["registered"].tolist() == [True, True, True, False]  # shown, but the verdict does not depend on it
-    assert verdict(high, diagnostics, rules=RULES, checks=whole).wording == IMPROVED
+    assert verdict(high, diagnostics, rules=COMPARED, checks=whole).wording == IMPROVED
     with pytest.raises(ContractError, match="two rows"):
-        checks_table(pd.concat([other, other]), rules=RULES)
+        checks_table(pd.concat([other, other]), rules=COMPARED)
 
 
 @pytest.mark.parametrize(("changes", "said"), [({"minimum_treated_schools": 7}, "at least 7 schools with mentors, not 6"), ({"minimum_df": 60}, "degrees of freedom")])
 def test_where_the_design_criteria_fail_randomisation_decides_and_the_verdict_says_that_it_is_fragile(cohort, matched, offered, changes, said):
-    rules = section("impact", **changes)
+    rules = section("impact", robustness_checks=COMPARED.robustness_checks, **changes)
     found = trial_estimates(cohort.frame, matched.match_weights, matched.unmatched, offer_weights=offered, rules=rules)
     table, diagnostics = estimates_table(found, rules=rules), impact_diagnostics(found, rules=rules)
     leads = table.loc[table["headline"]]
@@ -318,18 +322,18 @@ def test_the_offer_leads_where_it_could_see_an_effect(found):
 def test_verdict_rows_carry_every_check(table, diagnostics):
     result = judged(table, diagnostics)
     rows = verdict_rows(result).set_index("item")
-    assert rows.loc["verdict", "text"] in WORDINGS and len(rows) == 2 + len(RULES.robustness_checks)
+    assert rows.loc["verdict", "text"] in WORDINGS and len(rows) == 2 + len(COMPARED.robustness_checks)
     assert not pd.concat([diagnostics, rows.reset_index()]).duplicated(["analysis", "item"]).any()
 
 
 def test_without_the_headline_design_nothing_is_estimated(cohort, matched, offered):
     with pytest.raises(ContractError, match="has no matches"):
-        trial_estimates(cohort.frame, matched.match_weights.query("design == 'between_areas'"), matched.unmatched, offer_weights=offered, rules=RULES)
+        trial_estimates(cohort.frame, matched.match_weights.query("design == 'between_areas'"), matched.unmatched, offer_weights=offered, rules=COMPARED)
 
 
 def test_nobody_starting_is_refused(cohort, matched, offered):
     with pytest.raises(UnidentifiedError, match="no analysed referred pupil started"):
-        trial_estimates(cohort.frame.assign(started=False), matched.match_weights, matched.unmatched, offer_weights=offered, rules=RULES)
+        trial_estimates(cohort.frame.assign(started=False), matched.match_weights, matched.unmatched, offer_weights=offered, rules=COMPARED)
 
 
 def test_found_items_are_frozen(found):
