@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ FIELD_KEYS = (
 TABLE_KEYS = (
     "name", "title", "description", "source", "primaryKey", "foreignKeys", "missingValues", "fields", "x-row", "x-stage", "x-sensitivity", "x-extract",
     "x-optional", "x-links", "x-rules", "x-minimum-rows", "x-published-sha256", "x-simulator", "x-layouts",
+    "x-disclosure",
 )
 LAYOUT_KEYS = ("name", "description", "fields")
 
@@ -100,6 +101,7 @@ class Table:
     simulator: str | None = None
     layouts: tuple[Layout, ...] = ()
     layout: str = "long"
+    disclosure: dict[str, Any] | None = field(default=None, hash=False)
 
     def column(self, name: str) -> Column:
         """The column called ``name``; KeyError if there is none."""
@@ -147,6 +149,7 @@ def _load_table(path: Path) -> Table:
         links=_references(entry, "x-links", where), rules=tuple(read_rule(rule, {c.name: c.type for c in columns}, where) for rule in entry.get("x-rules", [])),
         source=_one_line(entry.get("source", "")), simulator=entry.get("x-simulator"),
         layouts=tuple(_layout(layout, where, sensitivity) for layout in entry.get("x-layouts", [])),
+        disclosure=entry.get("x-disclosure"),
     )
 
 

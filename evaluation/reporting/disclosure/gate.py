@@ -1,0 +1,245 @@
+"""The gate between a run and what leaves it: tables go in, cleared tables come out, with a reason for each thing held back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluation.registers.entries import Table
+from evaluation.reporting.disclosure.bounds import round_counts
+from evaluation.reporting.disclosure.content import scan_frame
+from evaluation.reporting.disclosure.earlier import Earlier, mark_known, narrow_changes
+from evaluation.reporting.disclosure.network import Where, build_system, row_words
+from evaluation.reporting.disclosure.primary import risky_counts
+from evaluation.reporting.disclosure.profiles import Profile
+from evaluation.reporting.disclosure.secondary import Suppression, prove, suppress_cells
+from evaluation.reporting.disclosure.spec import Disclosure, disclosure_of
+from evaluation.reporting.disclosure.system import CellSystem
+from evaluation.reporting.text import is_missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUPPRESSED, REFUSED, WITHHELD, RELEASED = "suppressed", "refused", "withheld", "released"
+SECONDARY = "would let a suppressed count be worked out"
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One thing that was held back, and why. ``count`` is the unweighted count behind it: for the checker alone."""
+
+    table: str
+    row: str
+    column: str
+    action: str
+    reason: str
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class ClearedTable:
+    """A table that may leave. ``frame`` holds only columns that may; ``hidden`` marks suppressed values, which are missing."""
+
+    table: Table
+    spec: Disclosure
+    frame: pd.DataFrame
+    hidden: pd.DataFrame
+    smallest: int | None
+    behind: str
+
+
+@dataclass(frozen=True)
+class Clearance:
+    """What the gate let through and held back, and the system on which that was proved."""
+
+    profile: Profile
+    cleared: tuple[ClearedTable, ...]
+    refused: tuple[LogEntry, ...]
+    log: tuple[LogEntry, ...]
+    system: CellSystem
+    suppression: Suppression | None
+    where: Where = field(default_factory=dict)
+
+
+def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Profile, label: str, earlier: Earlier | None = None) -> Clearance:
+    """Hold every table of a run against a profile.
+
+    Parameters
+    ----------
+    tables : mapping
+        By name, the dictionary entry and the frame.
+    profile : Profile
+    label : {"simulated", "published", "restricted"}
+        Standing of the data: only what is published may pass as published.
+    earlier : Earlier, optional
+        What an earlier release shows.
+
+    Returns
+    -------
+    Clearance
+        Nothing is raised for a table that may not leave: it is refused, and the log says why.
+
+    Raises
+    ------
+    GateError
+        Two tables show one count differently.
+    ContractError
+        What an entry says of its table is not in its form.
+    """
+    admitted: dict[str, tuple[Table, Disclosure, Any]] = {}
+    refused: list[LogEntry] = []
+    for name, (table, frame) in tables.items():
+        spec, why = _admit(table, frame, label)
+        if spec is None:
+            refused.append(LogEntry(name, "", "", REFUSED, why))
+        else:
+            admitted[name] = (table, spec, frame.reset_index(drop=True))
+    counted = {n: (s, f) for n, (_, s, f) in admitted.items() if s.about == "pupils"}
+    system, where = build_system(counted)
+    if earlier is not None:
+        mark_known(system, earlier, profile)
+    risky = risky_counts(system, profile, [a for s, _ in counted.values() for a in s.attributes])
+    if earlier is not None:
+        risky |= {at: reason for at, reason in narrow_changes(system, earlier, profile).items() if at not in risky}
+    suppression = None
+    if system.size:
+        primary = np.zeros(system.size, dtype=bool)
+        primary[list(risky)] = True
+        suppression = suppress_cells(system, primary, threshold=profile.threshold, rounding_base=profile.rounding_base)
+    log: list[LogEntry] = []
+    cleared = []
+    unsafe = set(suppression.unsafe) if suppression else set()
+    for name, (table, spec, frame) in admitted.items():
+        if spec.about == "pupils" and any(where.get((name, r, c)) in unsafe for r in frame.index for c in spec.counts):
+            refused.append(LogEntry(name, "", "", REFUSED, "a count in it can be worked out whatever else is suppressed"))
+        elif spec.about == "pupils":
+            cleared.append(_clear_counts(table, spec, frame, profile, system, where, risky, suppression, log))
+        elif spec.about != "sentences":
+            cleared.append(_as_it_is(table, spec, frame))
+    for name, (table, spec, frame) in admitted.items():
+        if spec.about == "sentences":
+            cleared.append(_clear_sentences(table, spec, frame, profile, system, where, suppression, {r.table for r in refused}, log))
+    return Clearance(profile, tuple(cleared), tuple(refused), tuple(log), system, suppression, where)
+
+
+def prove_clearance(clearance: Clearance) -> list[str]:
+    """Play the intruder against what was cleared; names of counts that can be worked out (none, if all is well)."""
+    if clearance.suppression is None:
+        return []
+    risky = np.zeros(clearance.system.size, dtype=bool)
+    reasons = risky_counts(clearance.system, clearance.profile)
+    risky[list(reasons)] = True
+    risky |= clearance.suppression.primary
+    _, weak = prove(clearance.system, risky, clearance.suppression.suppressed | risky & ~np.asarray(clearance.system.printed),
+                    threshold=clearance.profile.threshold, rounding_base=clearance.profile.rounding_base)
+    return [clearance.system.names[c] for c in weak if c not in clearance.suppression.unsafe]
+
+
+def _admit(table: Table, frame: pd.DataFrame, label: str) -> tuple[Disclosure | None, str]:
+    """What stands behind a table if it may be looked at further, else why not."""
+    if table.sensitivity != "aggregate":
+        return None, f"a pupil-level table ({table.row or 'one row per pupil'}): never released"
+    spec = disclosure_of(table)
+    if spec is None:
+        return None, f"nothing is declared about what stands behind it; add x-disclosure to data_dictionary/{table.name}.yaml"
+    if spec.about == "not for release":
+        return None, spec.why
+    if spec.about == "published statistics" and label != "published":
+        return None, "declared as made from published statistics, but the run's data are not published"
+    found = scan_frame(frame[[c for c in frame.columns if c not in spec.withheld]], skip=spec.codes)
+    if found:
+        row = f", row {found[0].row}" if found[0].row is not None else ""
+        return None, f"column `{found[0].column}`{row}: {found[0].rule}"
+    return spec, ""
+
+
+def _as_it_is(table: Table, spec: Disclosure, frame: pd.DataFrame) -> ClearedTable:
+    kept = frame[[c for c in frame.columns if c not in spec.withheld]]
+    return ClearedTable(table, spec, kept, kept.isna() & False, None, spec.why or spec.about)
+
+
+def _clear_counts(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: Profile, system: CellSystem, where: Where, risky: Mapping[int, str],
+                  suppression: Suppression | None, log: list[LogEntry]) -> ClearedTable:
+    """Blank what must go, round what stays, and note each."""
+    kept = frame[[c for c in frame.columns if c not in spec.withheld]].copy()
+    hidden = kept.isna() & False
+    gone = suppression.suppressed if suppression is not None else np.zeros(0, dtype=bool)
+    smallest = None
+
+    def hide(row: int, column: str, reason: str, count: int | None) -> None:
+        if not is_missing(frame.at[row, column]) and not hidden.at[row, column]:
+            hidden.at[row, column] = True
+            log.append(LogEntry(table.name, row_words(spec, frame, row), column, SUPPRESSED, reason, count))
+
+    for row in kept.index:
+        counts = {c: where.get((table.name, row, c)) for c in spec.counts}
+        for column, at in counts.items():
+            if at is None:
+                continue
+            if gone[at]:
+                hide(row, column, _said(risky.get(at, SECONDARY), profile), system.values[at])
+            elif system.values[at] > 0:
+                smallest = system.values[at] if smallest is None else min(smallest, system.values[at])
+        for column, behind in {**spec.shares, **spec.reveals}.items():
+            lost = [c for c in behind if counts.get(c) is not None and gone[counts[c]]]
+            if lost:
+                hide(row, column, f"built on the suppressed count `{lost[0]}`", system.values[counts[lost[0]]])
+        for column, behind in spec.based_on.items():
+            few = [c for c in behind if counts.get(c) is not None and system.values[counts[c]] < profile.threshold]
+            if few:
+                hide(row, column, f"rests on fewer than {profile.threshold} ({few[0]})", system.values[counts[few[0]]])
+        if spec.df is not None and not is_missing(frame.at[row, spec.df]) and float(frame.at[row, spec.df]) < profile.residual_df:
+            for column in (*spec.based_on, spec.df):
+                hide(row, column, f"fewer than {profile.residual_df} residual degrees of freedom", None)
+    _round(kept, spec, profile)
+    return ClearedTable(table, spec, kept.where(~hidden), hidden, smallest, "pupils")
+
+
+def _round(kept: pd.DataFrame, spec: Disclosure, profile: Profile) -> None:
+    """Round counts, and work shares out anew from rounded counts, which would otherwise give the counts away."""
+    if profile.rounding_base == 1:
+        return
+    for column in spec.counts:
+        if column in kept:
+            kept[column] = kept[column].where(kept[column].isna(), round_counts(kept[column].astype(float).to_numpy(), profile.rounding_base)).astype(kept[column].dtype)
+    for column, (part, whole) in spec.shares.items():
+        if column in kept:
+            scale = 100.0 if kept[column].max(skipna=True) > 1 else 1.0
+            ratio = kept[part].astype(float) / kept[whole].astype(float).where(kept[whole].astype(float) != 0)
+            kept[column] = (ratio.clip(upper=1.0) * scale).where(kept[column].notna())
+
+
+def _said(reason: str, profile: Profile) -> str:
+    return f"{reason} ({profile.threshold})" if reason.endswith("threshold") else reason
+
+
+_PEOPLE = re.compile(r"(\d[\d,]*) (?:of (?:the|them|these)[ ,]*|more |other |similar )?(?:pupils?|referrals?|children|had|were|who|started|completed|referred|lost|left)\b")
+
+
+def _clear_sentences(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: Profile, system: CellSystem, where: Where,
+                     suppression: Suppression | None, refused: set[str], log: list[LogEntry]) -> ClearedTable:
+    """Sentences leave unless they state a count that is small or suppressed, or rest on a table that holds one back."""
+    lost_tables = {name for (name, _, _), at in where.items() if suppression is not None and suppression.suppressed[at]}
+    lost_counts = {system.values[at] for at in where.values() if suppression is not None and suppression.suppressed[at]}
+    kept = frame[[c for c in frame.columns if c not in spec.withheld]]
+    drop = []
+    for row in kept.index:
+        text = " ".join(str(kept.at[row, c]) for c in spec.words if not is_missing(kept.at[row, c]))
+        key = str(kept.at[row, table.primary_key[0]] if "key" not in kept else kept.at[row, "key"])
+        named = [t for start, tables in spec.sentences.items() if key == start or (start.endswith("*") and key.startswith(start[:-1])) for t in tables]
+        reason = ""
+        if rests := [t for t in named if t in lost_tables or t in refused]:
+            reason = f"states counts of `{rests[0]}`, in which something is held back"
+        for number in _PEOPLE.findall(text):
+            count = int(number.replace(",", ""))
+            if 0 < count < profile.threshold or count in lost_counts:
+                reason = reason or "states a count that is suppressed or below the threshold"
+        if reason:
+            drop.append(row)
+            log.append(LogEntry(table.name, key, "", WITHHELD, reason))
+    kept = kept.drop(index=drop).reset_index(drop=True)
+    return ClearedTable(table, spec, kept, kept.isna() & False, None, "sentences built from other tables")

@@ -1,0 +1,126 @@
+"""From tables and what their entries say to one system of counts: same counts met in two tables, totals, parts, flows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from evaluation.errors import GateError
+from evaluation.reporting.disclosure.spec import Disclosure
+from evaluation.reporting.disclosure.system import CellSystem
+from evaluation.reporting.text import is_missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Where = dict[tuple[str, int, str], int]
+"""Cell of the system by table, row and column."""
+
+
+def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple[CellSystem, Where]:
+    """All counts of all tables, tied together.
+
+    Parameters
+    ----------
+    tables : mapping
+        By name, what stands behind a table and its frame (index 0 to n - 1).
+
+    Returns
+    -------
+    CellSystem, mapping
+
+    Raises
+    ------
+    GateError
+        Two tables show one count differently.
+    """
+    system, where = CellSystem(), {}
+    for name, (spec, frame) in tables.items():
+        for column, population in spec.counts.items():
+            for row in frame.index:
+                value = frame.at[row, column]
+                if is_missing(value):
+                    continue
+                key = (population, coordinates(spec, frame, row))
+                try:
+                    where[name, row, column] = system.add(key, int(value), name=f"{name}, {row_words(spec, frame, row)}, {column}")
+                except ValueError as error:
+                    raise GateError(f"two tables disagree about one count: {error}", where=f"table `{name}`, column `{column}`",
+                                    mend="correct the count, or give the populations two names in x-disclosure") from error
+    _margins(system)
+    for name, (spec, frame) in tables.items():
+        _parts(system, where, name, spec, frame)
+        _partition(system, where, name, spec, frame)
+        _chain(system, where, name, spec, frame)
+    return system, where
+
+
+def coordinates(spec: Disclosure, frame: pd.DataFrame, row: int) -> tuple[tuple[str, str], ...]:
+    """Whom a row is about: its dimensions other than those summed over."""
+    return tuple(sorted((name, str(frame.at[row, name])) for name, total in spec.dimensions.items()
+                        if not (total is not None and str(frame.at[row, name]) == str(total))))
+
+
+def row_words(spec: Disclosure, frame: pd.DataFrame, row: int) -> str:
+    """A row in words, from its dimensions."""
+    return ", ".join(str(frame.at[row, name]) for name in spec.dimensions) or "the whole"
+
+
+def _margins(system: CellSystem) -> None:
+    """Tie each count to those that split it by one more dimension, where they add up: an intruder would try."""
+    finer: dict[tuple[Any, tuple, str], list[int]] = {}
+    for at, (population, place) in enumerate(list(system.keys)):
+        for dimension, _ in place:
+            rest = tuple(item for item in place if item[0] != dimension)
+            finer.setdefault((population, rest, dimension), []).append(at)
+    for (population, rest, _), parts in finer.items():
+        total = system.index.get((population, rest))
+        if total is not None and system.values[total] == sum(system.values[p] for p in parts):
+            system.equate(total, parts)
+
+
+def _parts(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
+    for part, whole in spec.parts:
+        for row in frame.index:
+            p, w = where.get((name, row, part)), where.get((name, row, whole))
+            if p is not None and w is not None and system.values[p] <= system.values[w]:
+                system.rest(w, [p], f"{name}, {row_words(spec, frame, row)}, {whole} without {part}")
+
+
+def _partition(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
+    """Rows of one group that together are part of a whole which each of them repeats."""
+    if spec.partition is None:
+        return
+    count, over, whole = spec.partition["count"], spec.partition["over"], spec.partition["whole"]
+    others = [d for d in spec.dimensions if d != over]
+    for group, rows in frame.groupby(others or (lambda _: 0), sort=False):
+        wholes = [where[name, r, whole] for r in rows.index if (name, r, whole) in where]
+        parts = [where[name, r, count] for r in rows.index if (name, r, count) in where]
+        if not wholes or not parts:
+            continue
+        for other in wholes[1:]:
+            if other != wholes[0] and system.values[other] == system.values[wholes[0]]:
+                system.equate(other, [wholes[0]])
+        system.rest(wholes[0], parts, f"{name}, {group}, {whole} without all {count}")
+
+
+def _chain(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
+    """A flow: what is kept at one step is what leaves before the next and what is kept there."""
+    if spec.chain is None:
+        return
+    order, kind, count = spec.chain["order"], spec.chain["kind"], spec.chain["count"]
+    others = [d for d in spec.dimensions if d not in (order, *spec.chain.get("labels", ()))]
+    for _, rows in frame.sort_values(order).groupby(others or (lambda _: 0), sort=False):
+        kept, left = None, []
+        for row in rows.index:
+            at = where.get((name, row, count))
+            if at is None:
+                continue
+            if frame.at[row, kind] == spec.chain["left_out"]:
+                left.append(at)
+            elif frame.at[row, kind] == spec.chain["kept"]:
+                if kept is not None and system.values[kept] == system.values[at] + sum(system.values[x] for x in left):
+                    system.equate(kept, [at, *left])
+                kept, left = at, []
+            elif kept is not None and system.values[at] <= system.values[kept]:
+                system.rest(kept, [at], f"{name}, {row_words(spec, frame, row)}, the others")

@@ -1,0 +1,118 @@
+"""What stands behind a table, as its dictionary entry says under ``x-disclosure``; a table about which nothing is said is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evaluation.errors import ContractError
+from evaluation.registers.entries import Table
+
+KEYS = ("about", "why", "dimensions", "counts", "shares", "based_on", "parts", "partition", "chain", "df", "words", "codes", "plain", "withheld", "reveals", "sentences",
+        "attributes")
+ABOUT = ("pupils", "sentences", "published statistics", "no pupils", "not for release")
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """What stands behind a table.
+
+    Parameters
+    ----------
+    about : str
+        "pupils", "sentences" (built from other tables), "published statistics", "no pupils" (with the reason) or
+        "not for release" (with the reason).
+    dimensions : mapping
+        Columns that say whom a row is about, with the value that stands for all of them (None where there is none).
+    counts : mapping
+        Columns of unweighted counts, with the name of the population counted: one name and one place in the dimensions
+        is one count, in whichever table.
+    shares : mapping
+        Columns that are one count over another: (part, whole).
+    based_on : mapping
+        Other columns of statistics, with the counts behind them.
+    parts : tuple
+        Pairs of count columns, the first being pupils of the second: what is left is a group of its own.
+    partition : mapping or None
+        ``count`` summed ``over`` a dimension leaves, out of the column ``whole``, a group of its own.
+    chain : mapping or None
+        ``order``, ``kind``, ``kept``, ``left_out``: rows that follow from one another by what left (a flow of pupils).
+    df : str or None
+        Column of residual degrees of freedom.
+    words, codes, plain : tuple of str
+        Columns of registered wording; codes that look like identifiers and are none; numbers that tell of no pupil.
+    withheld : tuple of str
+        Columns that stay behind.
+    reveals : mapping
+        Columns from which a count can be worked out, with the counts: they go when a count goes.
+    sentences : mapping
+        For a table of sentences: beginnings of their keys, with the tables whose counts the sentence states.
+    attributes : tuple of str
+        Dimensions that are traits of pupils: there, a group all in one category is a class disclosure.
+    """
+
+    about: str
+    why: str
+    dimensions: Mapping[str, Any]
+    counts: Mapping[str, str]
+    shares: Mapping[str, tuple[str, str]]
+    based_on: Mapping[str, tuple[str, ...]]
+    parts: tuple[tuple[str, str], ...]
+    partition: Mapping[str, str] | None
+    chain: Mapping[str, Any] | None
+    df: str | None
+    words: tuple[str, ...]
+    codes: tuple[str, ...]
+    plain: tuple[str, ...]
+    withheld: tuple[str, ...]
+    reveals: Mapping[str, tuple[str, ...]]
+    sentences: Mapping[str, tuple[str, ...]]
+    attributes: tuple[str, ...]
+
+
+def disclosure_of(table: Table) -> Disclosure | None:
+    """The entry's ``x-disclosure`` in checked form; None if it has none.
+
+    Raises
+    ------
+    ContractError
+        The key is not in its form, or leaves a column unaccounted for.
+    """
+    given = table.disclosure
+    if given is None:
+        return None
+    where = f"data_dictionary/{table.name}.yaml, x-disclosure"
+    unknown = sorted(set(given) - set(KEYS))
+    if unknown or given.get("about") not in ABOUT:
+        raise ContractError(f"unknown keys {unknown}, or `about` is `{given.get('about')}`", where=where, mend=f"use {', '.join(KEYS)}; about is one of {', '.join(ABOUT)}")
+    if given["about"] in ("no pupils", "not for release") and not given.get("why"):
+        raise ContractError(f"a table that is `{given['about']}` needs `why`", where=where, mend="say why in one sentence")
+    spec = Disclosure(
+        about=given["about"], why=str(given.get("why", "")), dimensions=dict(given.get("dimensions", {})), counts=dict(given.get("counts", {})),
+        shares={k: (str(v[0]), str(v[1])) for k, v in given.get("shares", {}).items()}, based_on={k: _names(v) for k, v in given.get("based_on", {}).items()},
+        parts=tuple((str(a), str(b)) for a, b in given.get("parts", [])), partition=given.get("partition"), chain=given.get("chain"), df=given.get("df"),
+        words=_names(given.get("words", [])), codes=_names(given.get("codes", [])), plain=_names(given.get("plain", [])),
+        withheld=_names(given.get("withheld", [])), reveals={k: _names(v) for k, v in given.get("reveals", {}).items()},
+        sentences={k: _names(v) for k, v in given.get("sentences", {}).items()}, attributes=_names(given.get("attributes", [])))
+    if spec.about == "pupils":
+        _check_columns(table, spec, where)
+    return spec
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(str(v) for v in given)
+
+
+def _check_columns(table: Table, spec: Disclosure, where: str) -> None:
+    """Every column has one standing, and every name is a column."""
+    names = [column.name for column in table.columns]
+    standing = [*spec.dimensions, *spec.counts, *spec.shares, *spec.based_on, *spec.words, *spec.codes, *spec.plain, *spec.withheld, *spec.reveals,
+                *([spec.df] if spec.df else [])]
+    unaccounted = [name for name in names if name not in standing]
+    missing = [name for name in standing if name not in names]
+    doubled = sorted({name for name in standing if standing.count(name) > 1})
+    behind = {name for pair in (*spec.shares.values(), *spec.based_on.values(), *spec.reveals.values(), *spec.parts) for name in pair} - set(spec.counts)
+    if unaccounted or missing or doubled or behind or not spec.counts:
+        raise ContractError(f"columns without a standing: {unaccounted}; that do not exist: {missing}; with two: {doubled}; named as counts but none: {sorted(behind)}",
+                            where=where, mend="give every column one place among dimensions, counts, shares, based_on, reveals, words, codes, plain, withheld and df; name at least one count")
