@@ -147,10 +147,14 @@ class Intruder:
         random = np.random.default_rng(0)
         mine = np.arange(len(self.open))
         wanting = [c for c in cells if c in self.at]
-        for sign in (1, -1) * (LOOKS // 2):
-            wanting = [c for c in wanting if not enough(low, high)[c]]
-            if not wanting:
+        before = len(wanting) + 1
+        for look in range(LOOKS):
+            sign = -1 if look % 2 else 1
+            satisfied = enough(low, high)
+            wanting = [c for c in wanting if not satisfied[c]]
+            if not wanting or sign > 0 and len(wanting) == before:
                 break
+            before = len(wanting) if sign > 0 else before
             push = np.zeros(len(self.open))
             push[[self.at[int(c)] for c in wanting]] = sign * random.integers(1, 100, len(wanting))
             table = self.table(push, mine)

@@ -1,0 +1,156 @@
+"""Editions as DOCX, for those who must comment on or reuse a report: headings, table headers, alternative texts, language and title kept."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import tempfile
+import zipfile
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from evaluation.reporting.documents.tree import VOID, Edition, Node, read_edition
+from evaluation.reporting.documents.typst_source import LONGEST_NUMBERS
+
+_KEPT = ("id", "alt", "src", "width", "height", "scope", "class", "start", "colspan", "rowspan")
+_STAMP = (1980, 1, 1, 0, 0, 0)
+
+
+def edition_docx(html: str, made: date) -> bytes:
+    """Make a DOCX from an edition's page, by pandoc, in this project's look.
+
+    Parameters
+    ----------
+    html : str
+        An edition that passed its checks.
+    made : date
+        Day on which it was made.
+
+    Returns
+    -------
+    bytes
+        The same bytes for the same page and day.
+    """
+    import pypandoc
+
+    edition = read_edition(html)
+    with tempfile.TemporaryDirectory() as temporary:
+        reference, target = Path(temporary) / "reference.docx", Path(temporary) / "report.docx"
+        reference.write_bytes(_reference())
+        pypandoc.convert_text(_page(edition, Path(temporary)), "docx", format="html", outputfile=str(target),
+                              cworkdir=temporary,
+                              extra_args=[f"--reference-doc={reference}", "--wrap=none", "--metadata=lang:en-GB", f"--metadata=title:{edition.title}"])
+        return _finish(target.read_bytes(), edition, made)
+
+
+def _page(edition: Edition, folder: Path) -> str:
+    """The page without what a document cannot hold: folded code, links to rows, hidden words; its images as files."""
+    for count, image in enumerate(edition.main.all("img"), start=1):
+        kind, _, data = image.attributes.get("src", "").partition(";base64,")
+        name = f"figure-{count}.{kind.rpartition('/')[2] or 'png'}"
+        (folder / name).write_bytes(base64.b64decode(data))
+        image.attributes["src"] = name
+    inner = "".join(_written(child, edition.technical) for child in edition.main.children)
+    return (f'<html lang="en-GB"><body><p><strong>{escape(edition.standing)}</strong></p><p>{escape(edition.kind)}</p>'
+            f"<h1>{escape(edition.heading)}</h1>{inner}</body></html>")
+
+
+def _written(node: Node | str, technical: bool) -> str:
+    if isinstance(node, str):
+        return escape(node)
+    if node.classes & {"row-link", "hidden"} or node.tag == "summary" or node.tag == "details" and (not technical or "code" in node.classes):
+        return ""
+    if node.tag == "details" and any(len(table.all("tr")) > LONGEST_NUMBERS + 1 for table in node.all("table")):
+        return ""
+    inner = "".join(_written(child, technical) for child in node.children)
+    if node.tag in ("details", "section", "div"):
+        return inner
+    if "verdict" in node.classes:
+        return f"<p><strong>{inner}</strong></p>"
+    if node.tag == "a" and not node.attributes.get("href", "").startswith("#"):
+        return inner
+    kept = {k: v for k, v in node.attributes.items() if k in _KEPT or k == "href"}
+    if "num" in node.classes:
+        kept["style"] = "text-align: right"
+    if node.tag in ("td", "th") and not inner.strip():
+        inner = "&#160;"
+    said = "".join(f' {key}="{escape(value, {chr(34): "&quot;"})}"' for key, value in kept.items())
+    return f"<{node.tag}{said}>" if node.tag in VOID else f"<{node.tag}{said}>{inner}</{node.tag}>"
+
+
+@lru_cache(maxsize=1)
+def _reference() -> bytes:
+    """Pandoc's own reference document."""
+    import subprocess
+
+    import pypandoc
+
+    return subprocess.run([pypandoc.get_pandoc_path(), "--print-default-data-file", "reference.docx"], capture_output=True, check=True).stdout
+
+
+def _finish(made_by_pandoc: bytes, edition: Edition, made: date) -> bytes:
+    """Set fonts, colours, lines of tables, paper, header and footer, properties; the same bytes every time."""
+    source = zipfile.ZipFile(io.BytesIO(made_by_pandoc))
+    parts = {name: source.read(name) for name in source.namelist()}
+    parts["word/styles.xml"] = _styles(parts["word/styles.xml"].decode("utf-8")).encode("utf-8")
+    parts["word/document.xml"] = _body(parts["word/document.xml"].decode("utf-8"), edition).encode("utf-8")
+    relations = parts["word/_rels/document.xml.rels"].decode("utf-8")
+    for kind in ("header", "footer"):
+        parts[f"word/report_{kind}.xml"] = _running(kind, edition).encode("utf-8")
+        relations = relations.replace("</Relationships>", f'<Relationship Id="report{kind}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}" Target="report_{kind}.xml"/></Relationships>')
+    parts["word/_rels/document.xml.rels"] = relations.encode("utf-8")
+    types = parts["[Content_Types].xml"].decode("utf-8")
+    for kind in ("header", "footer"):
+        types = types.replace("</Types>", f'<Override PartName="/word/report_{kind}.xml" ContentType="application/vnd.openxmlformats-officedocument.wordprocessingml.{kind}+xml"/></Types>')
+    parts["[Content_Types].xml"] = types.encode("utf-8")
+    day = f"{made.isoformat()}T00:00:00Z"
+    core = re.sub(r"(<dcterms:(created|modified)[^>]*>)[^<]*", rf"\g<1>{day}", parts["docProps/core.xml"].decode("utf-8"))
+    if "<dc:language>" not in core:
+        core = core.replace("</cp:coreProperties>", "<dc:language>en-GB</dc:language></cp:coreProperties>")
+    parts["docProps/core.xml"] = core.encode("utf-8")
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in sorted(parts, key=lambda n: (n != "[Content_Types].xml", n)):
+            info = zipfile.ZipInfo(name, _STAMP)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            target.writestr(info, parts[name])
+    return out.getvalue()
+
+
+def _styles(text: str) -> str:
+    text = re.sub(r"<w:rFonts [^>]*/>", '<w:rFonts w:ascii="Arial" w:hAnsi="Arial" w:cs="Arial" w:eastAsia="Arial"/>', text)
+    text = re.sub(r'<w:lang [^>]*/>', '<w:lang w:val="en-GB" w:eastAsia="en-GB" w:bidi="ar-SA"/>', text)
+    text = re.sub(r'w:color w:val="(?:0F4761|4F81BD|345A8A|156082|595959|272727|2F5496|1F3763)"[^/]*/', 'w:color w:val="12436D"/', text)
+    text = re.sub(r'(<w:style w:type="table"[^>]*w:styleId="Table".*?<w:tblPr>)', r'\1<w:tblBorders><w:top w:val="single" w:sz="8" w:color="0B0C0C"/><w:bottom w:val="single" w:sz="4" w:color="B1B4B6"/><w:insideH w:val="single" w:sz="4" w:color="B1B4B6"/></w:tblBorders>', text, count=1, flags=re.S)
+    return text
+
+
+def _body(text: str, edition: Edition) -> str:
+    size = '<w:pgSz w:w="16838" w:h="11906" w:orient="landscape"/>' if edition.technical else '<w:pgSz w:w="11906" w:h="16838"/>'
+    margins = '<w:pgMar w:top="1134" w:right="1021" w:bottom="1021" w:left="1021" w:header="567" w:footer="567" w:gutter="0"/>'
+    section = f'<w:sectPr><w:headerReference w:type="default" r:id="reportheader"/><w:footerReference w:type="default" r:id="reportfooter"/>{size}{margins}</w:sectPr>'
+    text = re.sub(r"<w:sectPr\s*/>|<w:sectPr\b.*?</w:sectPr>", "", text, flags=re.S).replace("</w:body>", f"{section}</w:body>")
+    if "xmlns:r=" not in text.split(">", 2)[1] + text[:2000]:
+        text = text.replace("<w:document ", '<w:document xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" ', 1)
+    small = 15 if edition.technical else 17
+
+    def table(match: re.Match[str]) -> str:
+        inner = re.sub(r"<w:tblW [^>]*/>", '<w:tblW w:type="auto" w:w="0"/>', match[0])
+        inner = re.sub(r"<w:r>(?!<w:rPr>)", f'<w:r><w:rPr><w:sz w:val="{small}"/></w:rPr>', inner)
+        inner = inner.replace("<w:r><w:rPr>", f'<w:r><w:rPr><w:sz w:val="{small}"/>') if "<w:sz " not in inner else inner
+        head, sep, rest = inner.partition("</w:tr>")
+        return head.replace(f'<w:rPr><w:sz w:val="{small}"/>', f'<w:rPr><w:b/><w:sz w:val="{small}"/>') + sep + rest
+
+    return re.sub(r"<w:tbl>.*?</w:tbl>", table, text, flags=re.S)
+
+
+def _running(kind: str, edition: Edition) -> str:
+    tag = "hdr" if kind == "header" else "ftr"
+    colour = "942514" if edition.label == "simulated" else "12436D"
+    words = escape(edition.standing + (" | Draft" if edition.draft else ""))
+    page = "" if kind == "header" else '<w:r><w:t xml:space="preserve">  |  Page </w:t></w:r><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>PAGE</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>'
+    return ('<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+            f'<w:{tag} xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:p><w:r><w:rPr><w:b/><w:color w:val="{colour}"/><w:sz w:val="16"/></w:rPr><w:t>{words}</w:t></w:r>{page}</w:p></w:{tag}>')

@@ -1,0 +1,166 @@
+"""Cleared tables as open data: pairs of files in the form of Explore Education Statistics."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluation.reporting.disclosure.gate import ClearedTable
+from evaluation.reporting.release.screening import ENGLAND, GEOGRAPHY, LONGEST_LABEL, LONGEST_NAME, MANDATORY, META_COLUMNS, Screened, screen_pair
+from evaluation.reporting.text import is_missing, spreadsheet_safe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUPPRESSED, UNAVAILABLE, NEARLY_ZERO = "c", "x", "low"
+SIMULATED_PREFIX = "simulated_"
+AREA_COLUMNS = ("area_code", "new_la_code")
+AREA_NAMES = ("area_name", "la_name", "level", "geographic_level")
+YEAR = re.compile(r"(\d{4})/(\d{2})")
+
+
+@dataclass(frozen=True)
+class OpenData:
+    """A pair of files and what screening found (nothing, if it may be published)."""
+
+    name: str
+    data: bytes
+    meta: bytes
+    findings: tuple[Screened, ...]
+
+    @property
+    def meta_name(self) -> str:
+        """Name of the meta file."""
+        return f"{self.name.removesuffix('.csv')}.meta.csv"
+
+
+def open_data_pair(cleared: ClearedTable, *, label: str, year: str) -> OpenData:
+    """Write one cleared table as open data and screen it.
+
+    Parameters
+    ----------
+    cleared : ClearedTable
+    label : str
+        Standing of the data: simulated data never bear an official name.
+    year : str
+        Academic year that the study runs to, for tables without one of their own ("2024/25").
+
+    Returns
+    -------
+    OpenData
+    """
+    simulated = label == "simulated"
+    name = (SIMULATED_PREFIX if simulated else "") + cleared.table.name
+    geography = next((c for c in AREA_COLUMNS if c in cleared.frame), None)
+    years = next((c for c in ("academic_year", "time_period") if c in cleared.frame), None)
+    left_out = {geography, years, *(AREA_NAMES if geography else ()), "country_code", "country_name", "time_identifier", *GEOGRAPHY}
+    columns = [c for c in cleared.table.columns if c.name in cleared.frame and c.name not in left_out]
+    filters = [c for c in columns if _is_filter(cleared, c)]
+    indicators = [c for c in columns if c not in filters and c.type in ("integer", "number")]
+    names = {c.name: _indicator_name(c.name, cleared) for c in indicators} | {c.name: c.name[:LONGEST_NAME] for c in filters}
+    head = [*MANDATORY, *(GEOGRAPHY if geography else ()), *(names[c.name] for c in filters), *(names[c.name] for c in indicators)]
+    rows = []
+    for row in cleared.frame.index:
+        place = _place(str(cleared.frame.at[row, geography])) if geography else _place("all")
+        written = {"time_period": _period(cleared.frame.at[row, years] if years else year), "time_identifier": "Academic year",
+                   "geographic_level": place.pop("geographic_level"), "country_code": ENGLAND, "country_name": "England", **place}
+        written |= {names[c.name]: _filter_value(cleared, c.name, cleared.frame.at[row, c.name]) for c in filters}
+        written |= {names[c.name]: _number(cleared, c, row) for c in indicators}
+        rows.append([written.get(column, "") for column in head])
+    meta = [[names[c.name], "Filter", _label(c, simulated), "", "", "", "", ""] for c in filters]
+    meta += [[names[c.name], "Indicator", _label(c, simulated), "", _unit(c), str(_decimals(c)), "", ""] for c in indicators]
+    data, described = _csv(head, rows), _csv(list(META_COLUMNS), sorted(meta, key=lambda m: m[1:2]))
+    return OpenData(f"{name}.csv", data, described, tuple(screen_pair(f"{name}.csv", data, described)))
+
+
+def _is_filter(cleared: ClearedTable, column: Any) -> bool:
+    """Dimensions and parts of the key are filters; other texts are for readers of the tables and are left out."""
+    return column.name in cleared.spec.dimensions or column.name in cleared.table.primary_key or (column.type == "string" and column.enum is not None and column.name not in cleared.spec.words)
+
+
+def _indicator_name(name: str, cleared: ClearedTable) -> str:
+    ends = {"conf_low": "_lower_ci", "conf_high": "_upper_ci"}
+    for old, new in ends.items():
+        if name == old:
+            return ("estimate" if "estimate" in cleared.frame else "value") + new
+        if name.endswith(f"_{old}"):
+            return name.removesuffix(f"_{old}") + new
+    return name[:LONGEST_NAME]
+
+
+def _filter_value(cleared: ClearedTable, column: str, value: Any) -> str:
+    total = cleared.spec.dimensions.get(column)
+    if is_missing(value):
+        return "Not applicable"
+    if (total is not None and str(value) == str(total)) or str(value).strip().lower() in ("all", "total", "any"):
+        return "Total"
+    if isinstance(value, bool) or type(value).__name__ == "bool_":
+        return "Yes" if value else "No"
+    return str(spreadsheet_safe(str(value).replace("_", " ")))
+
+
+def _number(cleared: ClearedTable, column: Any, row: int) -> str:
+    if bool(cleared.hidden.at[row, column.name]):
+        return SUPPRESSED
+    value = cleared.frame.at[row, column.name]
+    if is_missing(value):
+        return UNAVAILABLE
+    text = f"{float(value) * _scale(column):.{_decimals(column)}f}"
+    if float(text) == 0:
+        return NEARLY_ZERO if float(value) != 0 else text.lstrip("-")
+    return text
+
+
+def _scale(column: Any) -> float:
+    return 100.0 if (column.unit or "").startswith("share") else 1.0
+
+
+def _unit(column: Any) -> str:
+    said = column.unit or ""
+    if said.startswith(("share", "%")):
+        return "%"
+    if said.startswith("£"):
+        return "£"
+    return "pp" if said.startswith(("percentage point", "pp")) else ""
+
+
+def _decimals(column: Any) -> int:
+    return 0 if column.type == "integer" else 2 if (column.unit or "").startswith("£") else 1 if _unit(column) == "%" else 3
+
+
+def _label(column: Any, simulated: bool) -> str:
+    label = column.open_data_label or column.title
+    return f"{label[: LONGEST_LABEL - 12].rstrip()} (simulated)" if simulated else label[:LONGEST_LABEL]
+
+
+def _period(year: Any) -> str:
+    match = YEAR.search(str(year))
+    return f"{match[1]}{match[2]}" if match else str(year)
+
+
+def _place(code: str) -> dict[str, str]:
+    """Level and names of a place by its code; a code that is no authority's stays as it is, for the screening to refuse."""
+    if code in ("all", "nan", "None"):
+        return {"geographic_level": "National"}
+    found = authorities().get(code)
+    return {"geographic_level": "Local authority", **(found or {"new_la_code": code})}
+
+
+@lru_cache(maxsize=1)
+def authorities() -> dict[str, dict[str, str]]:
+    """Local authorities of England by their nine-character code, from the Department's published attendance and absence statistics."""
+    with (Path(__file__).parent / "authorities.csv").open(encoding="utf-8", newline="") as handle:
+        return {row["new_la_code"]: row for row in csv.DictReader(handle)}
+
+
+def _csv(head: list[str], rows: list[list[str]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return out.getvalue().encode("utf-8")

@@ -1,0 +1,119 @@
+"""Cleared tables as one workbook: cover, contents, notes, one table a sheet, in the form that assistive software reads."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evaluation.reporting.disclosure.gate import ClearedTable
+from evaluation.reporting.text import SIMULATED, header_text, is_missing, spreadsheet_safe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONGEST_SHEET = 31
+SUPPRESSED, UNAVAILABLE = "[c]", "[x]"
+NOTES = (
+    ("note 1", "[c] stands for a number that is withheld so that no pupil can be recognised. Some numbers are withheld only because they would let another be worked out."),
+    ("note 2", "[x] stands for a number that is not available."),
+    ("note 3", "Numbers are unweighted counts of pupils unless the column says otherwise."),
+)
+
+
+def workbook_bytes(tables: Sequence[ClearedTable], *, title: str, label: str, facts: Sequence[str], rounding_base: int) -> bytes:
+    """Write the workbook.
+
+    Parameters
+    ----------
+    tables : sequence of ClearedTable
+        In the order of the sheets.
+    title : str
+    label : str
+        Standing of the data; simulated data say so on every sheet.
+    facts : sequence of str
+        Lines of the cover: study, run, profile, standing.
+    rounding_base : int
+        To which counts are rounded.
+
+    Returns
+    -------
+    bytes
+        The same bytes for the same tables.
+    """
+    import gptables
+    import pandas as pd
+
+    mark = f"{SIMULATED}. " if label == "simulated" else ""
+    sheets = {}
+    used: set[str] = set()
+    for cleared in tables:
+        name = _sheet_name(cleared.table.title, used)
+        frame = display_frame(cleared)
+        rounding = f" Counts are rounded to the nearest {rounding_base}." if rounding_base > 1 and cleared.spec.counts else ""
+        legend = [n for n in (SUPPRESSED, UNAVAILABLE) if (frame == n).any().any()]
+        sheets[name] = gptables.GPTable(
+            table=frame, table_name=re.sub(r"\W", "_", cleared.table.name), title=spreadsheet_safe(f"{mark}{cleared.table.title}"),
+            subtitles=[spreadsheet_safe(f"{cleared.table.description}{rounding}")], instructions="This worksheet has one table.",
+            legend=[{"[c]": "[c] withheld to protect pupils", "[x]": "[x] not available"}[n] for n in legend], source=spreadsheet_safe(cleared.table.source or "This study"))
+    cover = gptables.Cover(title=spreadsheet_safe(f"{mark}{title}"), intro=[spreadsheet_safe(fact) for fact in facts], cover_label="Cover")
+    notes = pd.DataFrame(NOTES, columns=["Note reference", "Note text"])
+    notes["Note text"] = [f"{mark}{text}" for text in notes["Note text"]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # gptables warns of notes that no table refers to
+        book = gptables.produce_workbook(filename=_Target(), sheets=sheets, cover=cover, contentsheet_label="Contents", notes_table=notes, notes_sheet_label="Notes",
+                                         contentsheet_options={"additional_elements": None})
+        book.set_properties({"title": f"{mark}{title}", "created": datetime(2000, 1, 1)})
+        target = book.filename
+        book.close()
+    return target.getvalue()
+
+
+class _Target(io.BytesIO):
+    """Where the workbook is written."""
+
+
+def display_frame(cleared: ClearedTable) -> pd.DataFrame:
+    """A cleared table as it is read: headers in words with units, symbols for what is withheld or missing, text made safe."""
+    import pandas as pd
+
+    shown = {}
+    for column in cleared.table.columns:
+        if column.name not in cleared.frame:
+            continue
+        header = header_text(column.name, column.title, column.unit)
+        header = header if header not in shown else f"{header} [{column.name}]"
+        shown[spreadsheet_safe(header)] = [_value(cleared, column, row) for row in cleared.frame.index]
+    return pd.DataFrame(shown)
+
+
+def _value(cleared: ClearedTable, column, row: int):
+    if bool(cleared.hidden.at[row, column.name]):
+        return SUPPRESSED
+    value = cleared.frame.at[row, column.name]
+    if is_missing(value):
+        return UNAVAILABLE
+    if isinstance(value, bool) or type(value).__name__ == "bool_":
+        return "Yes" if value else "No"
+    if column.type == "integer":
+        return int(value)
+    if column.type == "number":
+        return round(float(value), 4)
+    if column.type == "date":
+        return f"{value:%Y-%m-%d}"
+    return spreadsheet_safe(str(value))
+
+
+def _sheet_name(title: str, used: set[str]) -> str:
+    """A sheet's name: the title as far as it fits, no characters that spreadsheets refuse, none twice."""
+    stem = re.sub(r"[\[\]:*?/\\']", " ", title).strip()[:LONGEST_SHEET].strip()
+    name, copy = stem, 1
+    while name.lower() in used or name.lower() in ("cover", "contents", "notes", "history"):
+        copy += 1
+        name = f"{stem[: LONGEST_SHEET - 3]} {copy}"
+    used.add(name.lower())
+    return name
