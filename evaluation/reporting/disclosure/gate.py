@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evaluation.errors import ContractError
 from evaluation.registers.entries import Table
 from evaluation.reporting.disclosure.bounds import round_counts
 from evaluation.reporting.disclosure.content import scan_frame
@@ -87,8 +88,6 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
     ------
     GateError
         Two tables show one count differently.
-    ContractError
-        What an entry says of its table is not in its form.
     """
     admitted: dict[str, tuple[Table, Disclosure, Any]] = {}
     refused: list[LogEntry] = []
@@ -122,7 +121,8 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
             cleared.append(_as_it_is(table, spec, frame))
     for name, (table, spec, frame) in admitted.items():
         if spec.about == "sentences":
-            cleared.append(_clear_sentences(table, spec, frame, profile, system, where, suppression, {r.table for r in refused}, log))
+            cleared.append(_clear_sentences(table, spec, frame, profile, system, where, suppression, {r.table for r in refused},
+                                            {n: f for n, (_, _, f) in admitted.items()}, log))
     return Clearance(profile, tuple(cleared), tuple(refused), tuple(log), system, suppression, where)
 
 
@@ -143,7 +143,10 @@ def _admit(table: Table, frame: pd.DataFrame, label: str) -> tuple[Disclosure | 
     """What stands behind a table if it may be looked at further, else why not."""
     if table.sensitivity != "aggregate":
         return None, f"a pupil-level table ({table.row or 'one row per pupil'}): never released"
-    spec = disclosure_of(table)
+    try:
+        spec = disclosure_of(table)
+    except ContractError as error:
+        return None, f"what is declared about it does not fit: {error.message}"
     if spec is None:
         return None, f"nothing is declared about what stands behind it; add x-disclosure to data_dictionary/{table.name}.yaml"
     if spec.about == "not for release":
@@ -192,9 +195,11 @@ def _clear_counts(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: 
             few = [c for c in behind if counts.get(c) is not None and system.values[counts[c]] < profile.threshold]
             if few:
                 hide(row, column, f"rests on fewer than {profile.threshold} ({few[0]})", system.values[counts[few[0]]])
-        if spec.df is not None and not is_missing(frame.at[row, spec.df]) and float(frame.at[row, spec.df]) < profile.residual_df:
-            for column in (*spec.based_on, spec.df):
-                hide(row, column, f"fewer than {profile.residual_df} residual degrees of freedom", None)
+        if spec.residual is not None:
+            behind = [system.values[counts[c]] for c in spec.residual["counts"] if counts.get(c) is not None]
+            if behind and sum(behind) - int(spec.residual["parameters"]) < profile.residual_df:
+                for column in spec.based_on:
+                    hide(row, column, f"fewer than {profile.residual_df} residual degrees of freedom", None)
     _round(kept, spec, profile)
     return ClearedTable(table, spec, kept.where(~hidden), hidden, smallest, "pupils")
 
@@ -217,14 +222,23 @@ def _said(reason: str, profile: Profile) -> str:
     return f"{reason} ({profile.threshold})" if reason.endswith("threshold") else reason
 
 
+def _holds_back(named: str, lost: Mapping[tuple[str, int, str], int], frames: Mapping[str, pd.DataFrame]) -> bool:
+    """Whether a table holds back a count in the rows named ("table" or "table: column=value, column=value")."""
+    table, _, conditions = named.partition(":")
+    if table not in frames:
+        return False
+    wanted = [condition.strip().partition("=") for condition in conditions.split(",") if "=" in condition]
+    return any(name == table and all(str(frames[table].at[row, column]) == value for column, _, value in wanted) for name, row, _ in lost)
+
+
 _PEOPLE = re.compile(r"(\d[\d,]*) (?:of (?:the|them|these)[ ,]*|more |other |similar )?(?:pupils?|referrals?|children|had|were|who|started|completed|referred|lost|left)\b")
 
 
 def _clear_sentences(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: Profile, system: CellSystem, where: Where,
-                     suppression: Suppression | None, refused: set[str], log: list[LogEntry]) -> ClearedTable:
+                     suppression: Suppression | None, refused: set[str], frames: Mapping[str, pd.DataFrame], log: list[LogEntry]) -> ClearedTable:
     """Sentences leave unless they state a count that is small or suppressed, or rest on a table that holds one back."""
-    lost_tables = {name for (name, _, _), at in where.items() if suppression is not None and suppression.suppressed[at]}
-    lost_counts = {system.values[at] for at in where.values() if suppression is not None and suppression.suppressed[at]}
+    lost = {place: system.values[at] for place, at in where.items() if suppression is not None and suppression.suppressed[at]}
+    lost_counts = set(lost.values())
     kept = frame[[c for c in frame.columns if c not in spec.withheld]]
     drop = []
     for row in kept.index:
@@ -232,8 +246,8 @@ def _clear_sentences(table: Table, spec: Disclosure, frame: pd.DataFrame, profil
         key = str(kept.at[row, table.primary_key[0]] if "key" not in kept else kept.at[row, "key"])
         named = [t for start, tables in spec.sentences.items() if key == start or (start.endswith("*") and key.startswith(start[:-1])) for t in tables]
         reason = ""
-        if rests := [t for t in named if t in lost_tables or t in refused]:
-            reason = f"states counts of `{rests[0]}`, in which something is held back"
+        if rests := [t for t in named if t.partition(":")[0] in refused or _holds_back(t, lost, frames)]:
+            reason = f"states counts of `{rests[0].partition(':')[0]}`, in which something is held back"
         for number in _PEOPLE.findall(text):
             count = int(number.replace(",", ""))
             if 0 < count < profile.threshold or count in lost_counts:

@@ -13,6 +13,9 @@ from evaluation.reporting.text import is_missing
 if TYPE_CHECKING:
     import pandas as pd
 
+SMALLEST_GUESS = 50
+"""Counts from which two equal numbers are taken to be one: smaller ones agree by chance too often for an intruder to build on."""
+
 Where = dict[tuple[str, int, str], int]
 """Cell of the system by table, row and column."""
 
@@ -52,6 +55,9 @@ def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple
         _parts(system, where, name, spec, frame)
         _partition(system, where, name, spec, frame)
         _chain(system, where, name, spec, frame)
+    for name, (spec, frame) in tables.items():
+        _sums(system, where, name, spec, frame)
+    _guesses(system)
     return system, where
 
 
@@ -124,3 +130,29 @@ def _chain(system: CellSystem, where: Where, name: str, spec: Disclosure, frame:
                 kept, left = at, []
             elif kept is not None and system.values[at] <= system.values[kept]:
                 system.rest(kept, [at], f"{name}, {row_words(spec, frame, row)}, the others")
+
+
+def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
+    """Counts of one row that together are a count shown elsewhere: an intruder would set them equal wherever the numbers agree."""
+    for given in spec.sums:
+        for row in frame.index:
+            parts = [where[name, row, c] for c in given["parts"] if (name, row, c) in where]
+            if len(parts) != len(given["parts"]):
+                continue
+            value = sum(system.values[p] for p in parts)
+            whole = system.add(("sum of", *sorted(parts)), value, printed=False, name=f"{name}, {row_words(spec, frame, row)}, {' and '.join(given['parts'])}")
+            system.equate(whole, parts)
+            for at, key in enumerate(list(system.keys)):
+                if system.printed[at] and key[0] in given["equals"] and system.values[at] == value:
+                    system.equate(at, [whole])
+
+
+def _guesses(system: CellSystem) -> None:
+    """What is left over here may be printed there: an intruder would take two equal large numbers for the same pupils."""
+    printed: dict[int, list[int]] = {}
+    for at, shown in enumerate(system.printed):
+        if shown and system.values[at] >= SMALLEST_GUESS:
+            printed.setdefault(system.values[at], []).append(at)
+    for at in [i for i, shown in enumerate(system.printed) if not shown]:
+        for same in printed.get(system.values[at], ()):
+            system.equate(same, [at])

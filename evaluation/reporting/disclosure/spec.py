@@ -9,7 +9,7 @@ from typing import Any
 from evaluation.errors import ContractError
 from evaluation.registers.entries import Table
 
-KEYS = ("about", "why", "dimensions", "counts", "shares", "based_on", "parts", "partition", "chain", "df", "words", "codes", "plain", "withheld", "reveals", "sentences",
+KEYS = ("about", "why", "dimensions", "counts", "shares", "based_on", "parts", "partition", "chain", "sums", "residual", "words", "codes", "plain", "withheld", "reveals", "sentences",
         "attributes")
 ABOUT = ("pupils", "sentences", "published statistics", "no pupils", "not for release")
 
@@ -38,8 +38,10 @@ class Disclosure:
         ``count`` summed ``over`` a dimension leaves, out of the column ``whole``, a group of its own.
     chain : mapping or None
         ``order``, ``kind``, ``kept``, ``left_out``: rows that follow from one another by what left (a flow of pupils).
-    df : str or None
-        Column of residual degrees of freedom.
+    sums : tuple of mapping
+        ``parts`` (count columns of one row) that together are a count which tables of the populations ``equals`` show.
+    residual : mapping or None
+        ``counts`` (columns) and ``parameters`` (at most so many are fitted): residual degrees of freedom are the one less the other.
     words, codes, plain : tuple of str
         Columns of registered wording; codes that look like identifiers and are none; numbers that tell of no pupil.
     withheld : tuple of str
@@ -47,7 +49,8 @@ class Disclosure:
     reveals : mapping
         Columns from which a count can be worked out, with the counts: they go when a count goes.
     sentences : mapping
-        For a table of sentences: beginnings of their keys, with the tables whose counts the sentence states.
+        For a table of sentences: their keys (``*`` for any ending), with the tables whose counts the sentence states; rows
+        may be named ("delivery_reach: area_code=all").
     attributes : tuple of str
         Dimensions that are traits of pupils: there, a group all in one category is a class disclosure.
     """
@@ -61,7 +64,8 @@ class Disclosure:
     parts: tuple[tuple[str, str], ...]
     partition: Mapping[str, str] | None
     chain: Mapping[str, Any] | None
-    df: str | None
+    sums: tuple[Mapping[str, Any], ...]
+    residual: Mapping[str, Any] | None
     words: tuple[str, ...]
     codes: tuple[str, ...]
     plain: tuple[str, ...]
@@ -91,7 +95,7 @@ def disclosure_of(table: Table) -> Disclosure | None:
     spec = Disclosure(
         about=given["about"], why=str(given.get("why", "")), dimensions=dict(given.get("dimensions", {})), counts=dict(given.get("counts", {})),
         shares={k: (str(v[0]), str(v[1])) for k, v in given.get("shares", {}).items()}, based_on={k: _names(v) for k, v in given.get("based_on", {}).items()},
-        parts=tuple((str(a), str(b)) for a, b in given.get("parts", [])), partition=given.get("partition"), chain=given.get("chain"), df=given.get("df"),
+        parts=tuple((str(a), str(b)) for a, b in given.get("parts", [])), partition=given.get("partition"), chain=given.get("chain"), sums=tuple(given.get("sums", [])), residual=given.get("residual"),
         words=_names(given.get("words", [])), codes=_names(given.get("codes", [])), plain=_names(given.get("plain", [])),
         withheld=_names(given.get("withheld", [])), reveals={k: _names(v) for k, v in given.get("reveals", {}).items()},
         sentences={k: _names(v) for k, v in given.get("sentences", {}).items()}, attributes=_names(given.get("attributes", [])))
@@ -107,12 +111,11 @@ def _names(given: Any) -> tuple[str, ...]:
 def _check_columns(table: Table, spec: Disclosure, where: str) -> None:
     """Every column has one standing, and every name is a column."""
     names = [column.name for column in table.columns]
-    standing = [*spec.dimensions, *spec.counts, *spec.shares, *spec.based_on, *spec.words, *spec.codes, *spec.plain, *spec.withheld, *spec.reveals,
-                *([spec.df] if spec.df else [])]
+    standing = [*spec.dimensions, *spec.counts, *spec.shares, *spec.based_on, *spec.words, *spec.codes, *spec.plain, *spec.withheld, *spec.reveals]
     unaccounted = [name for name in names if name not in standing]
     missing = [name for name in standing if name not in names]
     doubled = sorted({name for name in standing if standing.count(name) > 1})
     behind = {name for pair in (*spec.shares.values(), *spec.based_on.values(), *spec.reveals.values(), *spec.parts) for name in pair} - set(spec.counts)
     if unaccounted or missing or doubled or behind or not spec.counts:
         raise ContractError(f"columns without a standing: {unaccounted}; that do not exist: {missing}; with two: {doubled}; named as counts but none: {sorted(behind)}",
-                            where=where, mend="give every column one place among dimensions, counts, shares, based_on, reveals, words, codes, plain, withheld and df; name at least one count")
+                            where=where, mend="give every column one place among dimensions, counts, shares, based_on, reveals, words, codes, plain and withheld; name at least one count")

@@ -57,6 +57,11 @@ def _string(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def _breakable(markup: str) -> str:
+    """Cells in which a long code may break after an underscore."""
+    return markup.replace("\\_", "\\_#sym.zws;")
+
+
 def _escape(text: str) -> str:
     return re.sub(r"(?m)^(\s*)(\d+)\.", r"\1\2\\.", _SPECIAL.sub(r"\\\1", text))
 
@@ -152,7 +157,7 @@ class _Writer:
         widths = self._widths([[c.text for c in row] for row in ([head] if head else []) + rows], numeric, size)
         sides = ", ".join("right" if right else "left" for right in numeric)
         header = "table.header(" + ", ".join(f"[{self.inline(cell.children)}]" for cell in head) + ")," if head else ""
-        cells = "\n".join(", ".join(f"[{self.inline(cell.children)}]" for cell in row) + "," for row in rows)
+        cells = "\n".join(", ".join(f"[{_breakable(self.inline(cell.children))}]" for cell in row) + "," for row in rows)
         caption = node.find("caption")
         drawn = f"table(columns: ({', '.join(widths)},), align: ({sides},), {header}\n{cells}\n)"
         title = f"[{self.inline(caption.children)}]" if caption else "none"
@@ -167,7 +172,7 @@ class _Writer:
         room = PAGE_WIDTH[self.edition.technical]
         if sum(longest(c) * letter + 8 for c in range(len(numeric))) <= room:
             return ["auto"] * len(numeric)
-        words = [max((len(word) for row in rows if c < len(row) for word in row[c].split()), default=1) * letter + 9 for c in range(len(numeric))]
+        words = [max((len(word) for row in rows if c < len(row) for word in re.split(r"[\s_]", row[c])), default=1) * letter + 9 for c in range(len(numeric))]
         heads = [len(rows[0][c]) * letter / 2.5 + 9 if c < len(rows[0]) else 0.0 for c in range(len(numeric))]
         texts = [c for c, right in enumerate(numeric) if not right and longest(c) > 3]
         needed = [words[c] if c in texts else max(words[c], heads[c]) for c in range(len(numeric))]

@@ -72,8 +72,9 @@ def open_data_pair(cleared: ClearedTable, *, label: str, year: str) -> OpenData:
         written |= {names[c.name]: _filter_value(cleared, c.name, cleared.frame.at[row, c.name]) for c in filters}
         written |= {names[c.name]: _number(cleared, c, row) for c in indicators}
         rows.append([written.get(column, "") for column in head])
-    meta = [[names[c.name], "Filter", _label(c, simulated), "", "", "", "", ""] for c in filters]
-    meta += [[names[c.name], "Indicator", _label(c, simulated), "", _unit(c), str(_decimals(c)), "", ""] for c in indicators]
+    labels = _labels([*filters, *indicators], simulated)
+    meta = [[names[c.name], "Filter", labels[c.name], "", "", "", "", ""] for c in filters]
+    meta += [[names[c.name], "Indicator", labels[c.name], "", _unit(c), str(_decimals(c)), "", ""] for c in indicators]
     data, described = _csv(head, rows), _csv(list(META_COLUMNS), sorted(meta, key=lambda m: m[1:2]))
     return OpenData(f"{name}.csv", data, described, tuple(screen_pair(f"{name}.csv", data, described)))
 
@@ -133,9 +134,15 @@ def _decimals(column: Any) -> int:
     return 0 if column.type == "integer" else 2 if (column.unit or "").startswith("£") else 1 if _unit(column) == "%" else 3
 
 
-def _label(column: Any, simulated: bool) -> str:
-    label = column.open_data_label or column.title
-    return f"{label[: LONGEST_LABEL - 12].rstrip()} (simulated)" if simulated else label[:LONGEST_LABEL]
+def _labels(columns: list[Any], simulated: bool) -> dict[str, str]:
+    """A label for each column, none twice, within the length that is allowed."""
+    titles = {c.name: c.open_data_label or c.title for c in columns}
+    end = " (simulated)" if simulated else ""
+    said = {}
+    for name, title in titles.items():
+        twin = f", {name.replace('_', ' ')}" if sum(t.lower() == title.lower() for t in titles.values()) > 1 else ""
+        said[name] = title[: LONGEST_LABEL - len(twin) - len(end)].rstrip() + twin + end
+    return said
 
 
 def _period(year: Any) -> str:

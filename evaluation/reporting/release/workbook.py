@@ -7,7 +7,6 @@ import re
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.reporting.disclosure.gate import ClearedTable
@@ -65,16 +64,12 @@ def workbook_bytes(tables: Sequence[ClearedTable], *, title: str, label: str, fa
     notes["Note text"] = [f"{mark}{text}" for text in notes["Note text"]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # gptables warns of notes that no table refers to
-        book = gptables.produce_workbook(filename=_Target(), sheets=sheets, cover=cover, contentsheet_label="Contents", notes_table=notes, notes_sheet_label="Notes",
-                                         contentsheet_options={"additional_elements": None})
+        target = io.BytesIO()
+        book = gptables.produce_workbook(filename=target, sheets=sheets, cover=cover, contentsheet_label="Contents", notes_table=notes, notesheet_label="Notes",
+                                         workbook_options={"in_memory": True})
         book.set_properties({"title": f"{mark}{title}", "created": datetime(2000, 1, 1)})
-        target = book.filename
         book.close()
     return target.getvalue()
-
-
-class _Target(io.BytesIO):
-    """Where the workbook is written."""
 
 
 def display_frame(cleared: ClearedTable) -> pd.DataFrame:
@@ -85,7 +80,8 @@ def display_frame(cleared: ClearedTable) -> pd.DataFrame:
     for column in cleared.table.columns:
         if column.name not in cleared.frame:
             continue
-        header = header_text(column.name, column.title, column.unit)
+        said = column.unit is not None and column.unit.split(" ")[0].lower() in column.title.lower()
+        header = header_text(column.name, column.title, None if said else column.unit)
         header = header if header not in shown else f"{header} [{column.name}]"
         shown[spreadsheet_safe(header)] = [_value(cleared, column, row) for row in cleared.frame.index]
     return pd.DataFrame(shown)
@@ -110,7 +106,13 @@ def _value(cleared: ClearedTable, column, row: int):
 
 def _sheet_name(title: str, used: set[str]) -> str:
     """A sheet's name: the title as far as it fits, no characters that spreadsheets refuse, none twice."""
-    stem = re.sub(r"[\[\]:*?/\\']", " ", title).strip()[:LONGEST_SHEET].strip()
+    words = re.sub(r"[\[\]:*?/\\']", " ", title).split()
+    stem = words[0][:LONGEST_SHEET]
+    for word in words[1:]:
+        if len(stem) + 1 + len(word) > LONGEST_SHEET:
+            break
+        stem = f"{stem} {word}"
+    stem = stem.rstrip(" ,.;")
     name, copy = stem, 1
     while name.lower() in used or name.lower() in ("cover", "contents", "notes", "history"):
         copy += 1
