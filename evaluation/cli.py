@@ -117,8 +117,16 @@ def show(wanted: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A r
 @app.command()
 def render(wanted: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's folder, name or the start of it; the newest when not given.", show_default=False)] = None,
            out: Out = None,
-           axe: Annotated[bool, typer.Option("--axe", help="Hold both editions against axe-core in Chromium as well; needs the extra `test`.")] = False) -> None:
-    """Write a finished run's report again, with the prose and the sign-off as they stand now; nothing is run."""
+           axe: Annotated[bool, typer.Option("--axe", help="Hold both editions against axe-core in Chromium as well; needs the extra `test`.")] = False,
+           from_release: Annotated[Path | None, typer.Option("--from-release", help="Build every edition from this folder `release` alone, into --out.", show_default=False)] = None,
+           earlier: Annotated[Path | None, typer.Option("--earlier-release", help="Folder `release` of an earlier run: nothing may be worked out from the two together.", show_default=False)] = None) -> None:
+    """Write a finished run's report and release again, with the prose and the sign-off as they stand now; nothing is run."""
+    if from_release is not None:
+        from evaluation.runs.release import render_release
+
+        for path in render_release(from_release, out if out is not None else Path.cwd() / "editions"):
+            print(path)
+        return
     from evaluation.runs.progress import Reporter
     from evaluation.runs.render import render_run
     from evaluation.runs.root import find_root, shown
@@ -127,7 +135,7 @@ def render(wanted: Annotated[str | None, typer.Argument(metavar="[RUN]", help="A
 
     root = find_root(Path.cwd())
     folder = find_run(out if out is not None else root / "reports", wanted)
-    report = render_run(root, folder, Reporter(), kinds=_kinds.get("kinds"), axe=axe)
+    report = render_run(root, folder, Reporter(), kinds=_kinds.get("kinds"), axe=axe, earlier=earlier)
     print(describe_report(folder, report, root))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .base import ProtocolHeader, Quantity, Section
+from .base import DisclosureChoice, ProtocolHeader, Quantity, Section
 
 AcademicYear = Annotated[str, Field(pattern=r"^20\d{2}/\d{2}$", description="Academic year, such as 2022/23")]
 AuthorityCode = Annotated[str, Field(pattern=r"^\d{3}$", description="Three-digit number of a local authority")]
@@ -128,6 +128,7 @@ class AreaImpactSection(Section):
 class AreaReportSection(Section):
     """What the report leads with and what it must not leave out."""
 
+    disclosure: DisclosureChoice = Field(description="Rules that hold back small numbers before anything is released")
     headline_outcome: Outcome = Field(description="The outcome of the verdict; all outcomes are printed")
     days_in_school_year: Quantity = Field(description="School days that one hundred points of absence are worth")
     programme_facts: tuple[Statement, ...] = Field(description="What is known of the programme in this area")

@@ -61,3 +61,12 @@ class ProtocolHeader(Section):
     )
     amendments: tuple[Amendment, ...] = Field(description="Changes since registration, oldest first")
     execution: Execution
+
+
+class DisclosureChoice(Section):
+    """Which disclosure rules hold back small numbers before anything leaves a run; see ``evaluation.reporting.disclosure``."""
+
+    profile: Literal["srs", "dfe_absence", "acro"] = Field(description="Named set of rules, with its thresholds and their source")
+    changes: dict[str, int | float | bool | str] | None = Field(
+        description="This study's own thresholds in place of the profile's, by name, with `source`; null leaves the profile as it is",
+    )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .base import ProtocolHeader, Quantity, Section
+from .base import DisclosureChoice, ProtocolHeader, Quantity, Section
 from .simulation import SimulationSection
 
 
@@ -334,6 +334,7 @@ class ValueForMoneySection(Section):
 class ReportSection(Section):
     """Stage `report`: the rules by which results are put into words."""
 
+    disclosure: DisclosureChoice = Field(description="Rules that hold back small numbers before anything is released")
     break_even_scenario: Literal["base case", "earnings, causal share"] = Field(
         ..., description="Value of a day under which the chance of breaking even is stated and the criteria are applied",
     )

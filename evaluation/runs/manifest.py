@@ -34,8 +34,9 @@ def build_manifest(study: Study, outcomes: dict[str, StageOutcome], folder: Path
         "engine": ENGINE,
         "stages": [_stage(name, outcome) for name, outcome in outcomes.items()],
         "headline": _headline(outcomes),
-        "report": report,
-        "disclosure_log": [],
+        "report": {name: said for name, said in report.items() if name != "release"},
+        "disclosure_log": report.get("release", {}).get("log", []),
+        "release": {name: said for name, said in report.get("release", {}).items() if name != "log"},
     }
 
 

@@ -17,6 +17,7 @@ from .assurance import ASSURANCE, read_assurance
 from .files import read_json, sha256_of, write_json
 from .manifest import ORIGIN, SCHEMA
 from .notebook import StageSource, read_source
+from .release import refuse_shown, write_release
 from .reports import Material, write_reports
 from .root import shown
 from .run import RUN
@@ -31,8 +32,9 @@ BY_HAND = "stage_context.json"
 RUN_AGAIN = "run the study again"
 
 
-def render_run(root: Path, folder: Path, reporter: Reporter, *, kinds: Mapping[str, Kind] | None = None, axe: bool = False) -> dict[str, Any]:
-    """Write the report of a finished run anew.
+def render_run(root: Path, folder: Path, reporter: Reporter, *, kinds: Mapping[str, Kind] | None = None, axe: bool = False,
+               earlier: Path | None = None) -> dict[str, Any]:
+    """Write the report of a finished run anew, and its release.
 
     Parameters
     ----------
@@ -45,6 +47,8 @@ def render_run(root: Path, folder: Path, reporter: Reporter, *, kinds: Mapping[s
         Kinds of study; the project's own when not given.
     axe : bool
         Hold both editions against axe-core in a browser as well.
+    earlier : Path, optional
+        The folder ``release`` of an earlier run, which the new release must not be set off against.
 
     Returns
     -------
@@ -71,11 +75,14 @@ def render_run(root: Path, folder: Path, reporter: Reporter, *, kinds: Mapping[s
         results={name: StageResult(folder / name, read_json(folder / name / STEP)) for name in stages},
         origin={name: manifest[name] for name in ORIGIN}, store=Store(folder.parent).folder)
     assurance = read_assurance(folder)
+    refuse_shown(material)
     report = write_reports(material, folder, reporter, assurance=assurance, axe=axe)
     if assurance is not None and report["checks"]["standing"] == "draft":
         reporter.say(f"{ASSURANCE} signs another content than this one, so the report is a draft (digest now {report['checks']['run_digest']})")
+    release = write_release(material, root, folder, reporter, earlier=earlier)
+    report["files"] |= release.pop("files")
     _note(folder, report)
-    write_json(folder / RUN, {**manifest, "report": report})
+    write_json(folder / RUN, {**manifest, "report": report, "disclosure_log": release.pop("log"), "release": release})
     return report
 
 

@@ -116,8 +116,16 @@ def run_study(study: Study, *, only: str | None = None, start: str | None = None
         if kind == "full" and chosen[-1].whole_protocol:
             from .reports import write_reports
 
-            report = write_reports(_material(study, {n: o.result for n, o in outcomes.items()}, commit, command), folder, reporter)
+            from .release import refuse_shown, write_release
+
+            material = _material(study, {n: o.result for n, o in outcomes.items()}, commit, command)
+            refuse_shown(material)
+            report = write_reports(material, folder, reporter)
             events.note("reports written", files=sorted(report["files"]), reused=report["reused"])
+            release = write_release(material, study.root, folder, reporter)
+            report["files"] |= release.pop("files")
+            report["release"] = release
+            events.note("release written", tables_and_figures_held_back=len(release["log"]), reused=release["reused"])
         manifest = build_manifest(study, outcomes, folder, kind=kind, started=started, command=command, report=report, commit=commit)
         events.note("run finished", kind=kind)
         write_json(folder / RUN, manifest)

@@ -32,7 +32,10 @@ def describe_report(folder: Path, report: dict[str, Any], root: Path | None = No
 
 
 def _report_lines(folder: Path, report: dict[str, Any], root: Path | None) -> list[str]:
-    return [f"Report:     {shown(folder / name, root)}" for name in sorted(report.get("files", {})) if name.endswith(".html")]
+    files = sorted(report.get("files", {}))
+    lines = [f"Report:     {shown(folder / name, root)}" for name in files if name.startswith("report/") and name.endswith(".html")]
+    tables = sum(name.startswith("release/tables/") for name in files)
+    return lines + ([f"Release:    {shown(folder / 'release', root)} ({tables} cleared tables; what was held back: disclosure/disclosure_log.csv)"] if tables else [])
 
 
 def describe_failure(failure: StageFailure) -> str:

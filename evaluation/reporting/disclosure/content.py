@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-LONGEST_WORDING = 400
+LONGEST_WORDING = 800
 """Characters above which a text is not a label or a registered sentence."""
 
 FORMS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("unique pupil number", re.compile(r"(?<![A-Za-z0-9])[A-HJ-NP-RT-Z]\d{11}[0-9A-HJ-NP-RT-Z](?![A-Za-z0-9])"), "a letter, eleven digits and a digit or letter"),
-    ("pupil pseudonym", re.compile(r"(?<![0-9A-Za-z])(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])(?:[0-9a-f]{16}|[0-9a-f]{24}|[0-9a-f]{32}|[0-9a-f]{64})(?![0-9A-Za-z])"), "a keyed hash"),
-    ("pupil identifier", re.compile(r"(?<![A-Za-z0-9])(?:pupil|person|child|upn|p)[-_ ]?(?:id)?[-_ ]?0*\d{4,}(?![A-Za-z0-9])", re.I), "the word pupil with a number"),
+    ("pupil pseudonym", re.compile(r"(?<![0-9A-Za-z])p[0-9a-f]{32}(?![0-9A-Za-z])"), "p and 32 digits or letters a to f"),
+    ("keyed hash", re.compile(r"(?<![0-9A-Za-z])(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])(?:[0-9a-f]{16}|[0-9a-f]{24}|[0-9a-f]{32}|[0-9a-f]{64})(?![0-9A-Za-z])"), "digits and letters a to f"),
+    ("pupil identifier", re.compile(r"(?<![A-Za-z0-9])(?:(?:pupil|person|child|upn)[-_ ]?(?:id)?[-_ ]?|p)\d{4,}(?![A-Za-z0-9])", re.I), "the word pupil with a number"),
     ("email address", re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+"), "an address"),
     ("file path", re.compile(r"(?<![\w./:<-])/(?:home|root|Users|tmp|var|opt|mnt|srv|private|Volumes)/[\w.@~-]+|(?<!\w)[A-Za-z]:\\{1,2}[\w.~ -]+|\\\\[\w.-]+\\[\w.$-]+|\bfile://"), "a place on a machine"),
     ("telephone number", re.compile(r"(?<![\d.])(?:\+44\s?\d{2,4}|0\d{2,4})[\s-]\d{3,4}[\s-]?\d{3,4}(?![\d.])"), "a number to ring"),

@@ -96,6 +96,8 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
         if spec is None:
             refused.append(LogEntry(name, "", "", REFUSED, why))
         else:
+            for column, values in spec.only.items():
+                frame = frame[frame[column].isin(values)]
             admitted[name] = (table, spec, frame.reset_index(drop=True))
     counted = {n: (s, f) for n, (_, s, f) in admitted.items() if s.about == "pupils"}
     system, where = build_system(counted)
@@ -117,8 +119,15 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
             refused.append(LogEntry(name, "", "", REFUSED, "a count in it can be worked out whatever else is suppressed"))
         elif spec.about == "pupils":
             cleared.append(_clear_counts(table, spec, frame, profile, system, where, risky, suppression, log))
-        elif spec.about != "sentences":
+    shown = {c.table.name: c for c in cleared}
+    for name, (table, spec, frame) in admitted.items():
+        if spec.about in ("pupils", "sentences"):
+            continue
+        weak = next((on for on in spec.rests_on if _rests_on_little(on, shown)), None)
+        if weak is None:
             cleared.append(_as_it_is(table, spec, frame))
+        else:
+            refused.append(LogEntry(name, "", "", REFUSED, f"rests on `{weak}`, which was not released or holds results back"))
     for name, (table, spec, frame) in admitted.items():
         if spec.about == "sentences":
             cleared.append(_clear_sentences(table, spec, frame, profile, system, where, suppression, {r.table for r in refused},
@@ -222,13 +231,29 @@ def _said(reason: str, profile: Profile) -> str:
     return f"{reason} ({profile.threshold})" if reason.endswith("threshold") else reason
 
 
+def _rests_on_little(named: str, shown: Mapping[str, ClearedTable]) -> bool:
+    """Whether a table is not there, or holds back a result in the rows named."""
+    table, wanted = _named_rows(named)
+    if table not in shown:
+        return True
+    cleared = shown[table]
+    results = [c for c in cleared.spec.based_on if c in cleared.hidden]
+    rows = [r for r in cleared.frame.index if all(str(cleared.frame.at[r, column]) == value for column, value in wanted)]
+    return bool(cleared.hidden.loc[rows, results].to_numpy().any())
+
+
+def _named_rows(named: str) -> tuple[str, list[tuple[str, str]]]:
+    """Table and conditions of "table" or "table: column=value, column=value"."""
+    table, _, conditions = named.partition(":")
+    return table, [(column, value) for column, _, value in (c.strip().partition("=") for c in conditions.split(",") if "=" in c)]
+
+
 def _holds_back(named: str, lost: Mapping[tuple[str, int, str], int], frames: Mapping[str, pd.DataFrame]) -> bool:
     """Whether a table holds back a count in the rows named ("table" or "table: column=value, column=value")."""
-    table, _, conditions = named.partition(":")
+    table, wanted = _named_rows(named)
     if table not in frames:
         return False
-    wanted = [condition.strip().partition("=") for condition in conditions.split(",") if "=" in condition]
-    return any(name == table and all(str(frames[table].at[row, column]) == value for column, _, value in wanted) for name, row, _ in lost)
+    return any(name == table and all(str(frames[table].at[row, column]) == value for column, value in wanted) for name, row, _ in lost)
 
 
 _PEOPLE = re.compile(r"(\d[\d,]*) (?:of (?:the|them|these)[ ,]*|more |other |similar )?(?:pupils?|referrals?|children|had|were|who|started|completed|referred|lost|left)\b")

@@ -13,7 +13,7 @@ from evaluation.reporting.text import is_missing
 if TYPE_CHECKING:
     import pandas as pd
 
-SMALLEST_GUESS = 50
+SMALLEST_GUESS = 100
 """Counts from which two equal numbers are taken to be one: smaller ones agree by chance too often for an intruder to build on."""
 
 Where = dict[tuple[str, int, str], int]
@@ -153,6 +153,6 @@ def _guesses(system: CellSystem) -> None:
     for at, shown in enumerate(system.printed):
         if shown and system.values[at] >= SMALLEST_GUESS:
             printed.setdefault(system.values[at], []).append(at)
-    for at in [i for i, shown in enumerate(system.printed) if not shown]:
+    for at in [i for i, shown in enumerate(system.printed) if not shown and system.keys[i][0] == "rest of"]:
         for same in printed.get(system.values[at], ()):
             system.equate(same, [at])

@@ -10,7 +10,7 @@ from evaluation.errors import ContractError
 from evaluation.registers.entries import Table
 
 KEYS = ("about", "why", "dimensions", "counts", "shares", "based_on", "parts", "partition", "chain", "sums", "residual", "words", "codes", "plain", "withheld", "reveals", "sentences",
-        "attributes")
+        "attributes", "rests_on", "only")
 ABOUT = ("pupils", "sentences", "published statistics", "no pupils", "not for release")
 
 
@@ -51,8 +51,13 @@ class Disclosure:
     sentences : mapping
         For a table of sentences: their keys (``*`` for any ending), with the tables whose counts the sentence states; rows
         may be named ("delivery_reach: area_code=all").
+    rests_on : tuple of str
+        For a table of results without counts: tables (and rows, as in ``sentences``) that hold the groups behind it; it stays
+        where a result of theirs is suppressed or they are refused.
     attributes : tuple of str
         Dimensions that are traits of pupils: there, a group all in one category is a class disclosure.
+    only : mapping
+        Columns with the values of the rows that leave at all: the rest would give small groups away by subtraction.
     """
 
     about: str
@@ -73,6 +78,8 @@ class Disclosure:
     reveals: Mapping[str, tuple[str, ...]]
     sentences: Mapping[str, tuple[str, ...]]
     attributes: tuple[str, ...]
+    rests_on: tuple[str, ...]
+    only: Mapping[str, tuple[Any, ...]]
 
 
 def disclosure_of(table: Table) -> Disclosure | None:
@@ -98,7 +105,8 @@ def disclosure_of(table: Table) -> Disclosure | None:
         parts=tuple((str(a), str(b)) for a, b in given.get("parts", [])), partition=given.get("partition"), chain=given.get("chain"), sums=tuple(given.get("sums", [])), residual=given.get("residual"),
         words=_names(given.get("words", [])), codes=_names(given.get("codes", [])), plain=_names(given.get("plain", [])),
         withheld=_names(given.get("withheld", [])), reveals={k: _names(v) for k, v in given.get("reveals", {}).items()},
-        sentences={k: _names(v) for k, v in given.get("sentences", {}).items()}, attributes=_names(given.get("attributes", [])))
+        sentences={k: _names(v) for k, v in given.get("sentences", {}).items()}, attributes=_names(given.get("attributes", [])),
+        rests_on=_names(given.get("rests_on", [])), only={k: tuple(v) for k, v in given.get("only", {}).items()})
     if spec.about == "pupils":
         _check_columns(table, spec, where)
     return spec

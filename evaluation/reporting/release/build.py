@@ -16,6 +16,7 @@ from evaluation.registers.entries import Table
 from evaluation.reporting.disclosure.earlier import RELEASE, Earlier
 from evaluation.reporting.disclosure.gate import REFUSED, Clearance, ClearedTable, LogEntry, clear_tables, prove_clearance
 from evaluation.reporting.disclosure.profiles import Profile
+from evaluation.reporting.disclosure.shown import Figure
 from evaluation.reporting.documents import edition_docx, edition_pdf
 from evaluation.reporting.release.editions import release_editions
 from evaluation.reporting.release.open_data import open_data_pair
@@ -43,7 +44,8 @@ class ReleaseFacts:
     made: date
 
 
-def build_release(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Profile, facts: ReleaseFacts, folder: Path, earlier: Earlier | None = None) -> dict[str, Any]:
+def build_release(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Profile, facts: ReleaseFacts, folder: Path, earlier: Earlier | None = None,
+                  figures: Sequence[Figure] = ()) -> dict[str, Any]:
     """Clear a run's tables and write ``release/`` and ``disclosure/`` into a folder.
 
     Parameters
@@ -55,6 +57,8 @@ def build_release(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Pro
     folder : Path
         Made if absent; must hold neither.
     earlier : Earlier, optional
+    figures : sequence of Figure
+        Figures of the run; those with a reason against them are logged and stay.
 
     Returns
     -------
@@ -76,14 +80,15 @@ def build_release(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Pro
                         where=clearance.refused[0].table if clearance.refused else "release", mend="see x-disclosure of the data dictionary")
     ordered = sorted(clearance.cleared, key=lambda c: (ORDER.index(c.table.name) if c.table.name in ORDER else len(ORDER), c.table.name))
     try:
-        return _write(clearance, ordered, profile, facts, Path(folder))
+        return _write(clearance, ordered, profile, facts, Path(folder), figures)
     except BaseException:
         for name in (RELEASE_FOLDER, CHECKER_FOLDER):
             shutil.rmtree(Path(folder) / name, ignore_errors=True)
         raise
 
 
-def _write(clearance: Clearance, ordered: Sequence[ClearedTable], profile: Profile, facts: ReleaseFacts, folder: Path) -> dict[str, Any]:
+def _write(clearance: Clearance, ordered: Sequence[ClearedTable], profile: Profile, facts: ReleaseFacts, folder: Path,
+           figures: Sequence[Figure]) -> dict[str, Any]:
     out, checker = folder / RELEASE_FOLDER, folder / CHECKER_FOLDER
     files: dict[str, ClearedTable | None] = {}
     more: list[LogEntry] = []
@@ -105,19 +110,29 @@ def _write(clearance: Clearance, ordered: Sequence[ClearedTable], profile: Profi
         else:
             put(f"open_data/{pair.name}", pair.data, cleared)
             put(f"open_data/{pair.meta_name}", pair.meta, cleared)
+    drawn = []
+    held = suppressed_counts(clearance)
+    for figure in figures:
+        reason = figure.reason or ("a count of pupils behind it is suppressed in a table" if held & set(figure.counts) else "")
+        if reason:
+            more.append(LogEntry(f"figure {figure.name}", "", "", REFUSED, reason))
+        else:
+            put(f"figures/{figure.name}.png", figure.png.read_bytes(), None)
+            drawn.append({"file": f"figures/{figure.name}.png", "stage": figure.stage, "caption": figure.caption, "alt": figure.alt, "smallest": figure.smallest})
     prefix = "simulated_" if facts.label == "simulated" else ""
     lines = [f"Study {facts.study}, {facts.content}.", f"Protocol version {facts.meta['protocol_version']}, digest {facts.meta['protocol_digest'][:12]}.",
-             f"Tables passed the disclosure rules of profile {profile.name}.", "Draft: not yet assured." if facts.meta["draft"] else "Assured."]
+             f"Tables passed the disclosure rules of profile {profile.name}.", "Draft: not yet assured."]
     put(f"{prefix}{facts.study}.xlsx", workbook_bytes(ordered, title=facts.meta["title"], label=facts.label, facts=lines, rounding_base=profile.rounding_base), None)
     digests = {path: hashlib.sha256((out / path).read_bytes()).hexdigest() for path in files}
     told = {"form": FORM, "study": facts.study, "label": facts.label, "content": facts.content, "run_id": facts.content, "meta": dict(facts.meta), "year": facts.year,
-            "made": facts.made.isoformat(), "profile": asdict(profile), "tables": [describe_table(c) for c in ordered], "files": digests}
+            "made": facts.made.isoformat(), "profile": asdict(profile), "tables": [describe_table(c) for c in ordered],
+            "figures": drawn, "files": digests}
     (out / RELEASE).write_text(json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     for name, content in edition_files(out, facts.made).items():
         put(f"editions/{prefix}{name}", content, None)
     checker.mkdir(parents=True, exist_ok=True)
     (checker / "disclosure_log.csv").write_bytes(log_csv(clearance, more))
-    (checker / "output_request.csv").write_bytes(request_csv(clearance, files))
+    (checker / "output_request.csv").write_bytes(request_csv(clearance, files, {d["file"]: d for d in drawn}))
     for cleared in ordered:
         if cleared.spec.counts:
             (checker / "counts").mkdir(exist_ok=True)
@@ -129,6 +144,12 @@ def _write(clearance: Clearance, ordered: Sequence[ClearedTable], profile: Profi
         "proof": {"cells": clearance.system.size, "equations": len(clearance.system.equations),
                   "primary": int(suppression.primary.sum()) if suppression else 0, "secondary": int(suppression.secondary.sum()) if suppression else 0, "recovered": 0},
     }
+
+
+def suppressed_counts(clearance: Clearance) -> set[int]:
+    """Every count that is held back, whichever table holds it: a figure that carries such a number stays."""
+    suppression = clearance.suppression
+    return set() if suppression is None else {clearance.system.values[at] for at in clearance.where.values() if suppression.suppressed[at]}
 
 
 def edition_files(release: Path, made: date) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from evaluation.reporting import markup
 from evaluation.reporting.headline import ITEM_TITLES
 from evaluation.reporting.release.tables import ReleasedTable, read_release
 from evaluation.reporting.render import ReportMeta, StageNotebook, render_editions
-from evaluation.reporting.text import slug
+from evaluation.reporting.text import escape, slug
 
 @dataclass(frozen=True)
 class View:
@@ -28,7 +28,7 @@ VIEWS = (
     View("trajectories", ("event_time", "role", "arm", "mean_absence_rate", "pupils"), (("design", ("within_area",)),)),
     View("delivery_reach", ("area_name", "schools", "referred", "consented", "started", "completed", "median_days_to_first_meeting"), (("level", ("area", "programme")),)),
     View("costs_by_perspective", ("perspective", "amount", "per_pupil_eligible", "per_pupil_referred", "per_pupil_started", "price_base"), (("breakdown", ("total",)),)),
-    View("appraisal", ("perspective", "denominator", "scenario", "measure", "value", "conf_low", "conf_high", "unit"), (("headline", ("Yes",)),)),
+    View("appraisal", ("scenario", "measure", "value", "conf_low", "conf_high", "unit"), (("headline", ("Yes",)),)),
 )
 """The tables of the summary edition, in this order, where they were released."""
 
@@ -83,6 +83,10 @@ def release_editions(folder: Path) -> dict[str, str]:
     report.prose("## The main tables\n\nA sign in square brackets stands for a number that is not shown: [c] is withheld so that no pupil can be recognised, [x] is not available.")
     for view in VIEWS:
         report.view(view, others)
+    drawings = {given["file"]: given for given in told.get("figures", ())}
+    for file, given in drawings.items():
+        if given["stage"] == "report":
+            report.figure(folder / file, given)
     report.prose(f"## How pupils are protected\n\n{_protection(told)}")
     notebooks = [report.notebook()]
     for stage in dict.fromkeys(t.stage for t in others):
@@ -91,6 +95,9 @@ def release_editions(folder: Path) -> dict[str, str]:
         for table in (t for t in others if t.stage == stage):
             part.prose(f"## {table.title}\n\n{table.description}")
             part.table(table)
+        for file, given in drawings.items():
+            if given["stage"] == stage:
+                part.figure(folder / file, given)
         if stage != "report":
             notebooks.append(part.notebook())
     return render_editions(notebooks, meta)
@@ -160,6 +167,20 @@ class _Notebook:
         self.shown(identifier, "table", markup.table_html(
             frame[[c.name for c in columns]], caption=title, identifier=identifier, label=self.label, units=units, labels={c.name: c.title for c in columns},
             max_rows=MOST_ROWS, whole=f"tables/{table.name}.csv of the release"))
+
+    def figure(self, png: Path, given: dict[str, Any]) -> None:
+        """A drawing with its words; the numbers behind it are in the tables."""
+        import base64
+
+        from PIL import Image
+
+        with Image.open(png) as image:
+            width, height = (round(side * markup.CSS_PIXELS_PER_INCH / (image.info.get("dpi", (144, 144))[0] or 144)) for side in image.size)
+        identifier = f"{slug(self.stage)}-figure-{slug(png.stem)}"
+        data = base64.b64encode(png.read_bytes()).decode("ascii")
+        self.shown(identifier, "figure", (
+            f'<figure class="shown-figure" id="{identifier}"><figcaption>{markup.caption_html(given["caption"], self.label, identifier)}</figcaption>'
+            f'<img alt="{escape(given["alt"])}" width="{width}" height="{height}" src="data:image/png;base64,{data}"></figure>'))
 
     def notebook(self) -> StageNotebook:
         return StageNotebook(self.stage, {"cells": self.cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})

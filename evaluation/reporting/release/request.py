@@ -24,14 +24,16 @@ def log_csv(clearance: Clearance, more: Sequence[LogEntry] = ()) -> bytes:
     return _csv(LOG_COLUMNS, [[e.table, e.row, e.column, e.action, e.reason, "" if e.count is None else e.count] for e in entries])
 
 
-def request_csv(clearance: Clearance, files: Mapping[str, ClearedTable | None]) -> bytes:
+def request_csv(clearance: Clearance, files: Mapping[str, ClearedTable | None], figures: Mapping[str, Mapping[str, Any]] | None = None) -> bytes:
     """The output request: one line a file, with what is behind it; checker, decision and date are for the checker to fill.
 
     Parameters
     ----------
     clearance : Clearance
     files : mapping
-        By path below the release, the table it holds (None where it holds several).
+        By path below the release, the table it holds (None where it holds several, or a figure).
+    figures : mapping, optional
+        By path, ``caption`` and ``smallest`` (fewest pupils behind a point) of each figure.
     """
     profile = clearance.profile
     smallest_of_all = min((t.smallest for t in clearance.cleared if t.smallest is not None), default=None)
@@ -40,7 +42,9 @@ def request_csv(clearance: Clearance, files: Mapping[str, ClearedTable | None]) 
     rows = []
     for path, cleared in files.items():
         kind = path.split("/", maxsplit=1)[0] if "/" in path else "workbook"
-        if cleared is None:
+        if figures and path in figures:
+            rows.append([path, figures[path]["caption"], PURPOSES["figures"], figures[path]["smallest"], "", 0, f"at least {profile.point_minimum} pupils behind each point", "", "", ""])
+        elif cleared is None:
             size, hidden = sum(t.frame.size for t in clearance.cleared), sum(int(t.hidden.to_numpy().sum()) for t in clearance.cleared)
             rows.append([path, "All cleared tables", PURPOSES.get(kind, ""), smallest_of_all, size, hidden, rule, "", "", ""])
         else:

@@ -98,6 +98,9 @@ def read_release(folder: Path) -> tuple[dict[str, Any], list[ReleasedTable]]:
             rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"))))
             frame = pd.DataFrame({c.name: [_value(row[c.name], c.type) for row in rows] for c in columns})
             tables.append(ReleasedTable(given["name"], given["title"], given["description"], given["stage"], columns, frame))
+        for given in told.get("figures", ()):
+            if hashlib.sha256((Path(folder) / given["file"]).read_bytes()).hexdigest() != told["files"][given["file"]]:
+                raise ContractError(f"{given['file']} is not the file that was cleared", where=RELEASE, mend="take the release as it was written; a change needs a new run")
         return dict(told), tables
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ContractError(f"not a release of this project ({type(error).__name__})", where=RELEASE, mend="name the folder `release` of a run") from error
