@@ -174,6 +174,10 @@ def solve(cost: np.ndarray, matrix, right: np.ndarray, low: np.ndarray, high: np
     from scipy.optimize import Bounds as Box
     from scipy.optimize import LinearConstraint, linprog, milp
 
+    if len(cost) == 0:
+        if np.abs(right).max(initial=0.0) > 1e-6:
+            raise RuntimeError("nothing can change, and what is shown does not fit")
+        return np.zeros(0)
     result = linprog(cost, A_eq=matrix if matrix.shape[0] else None, b_eq=right if matrix.shape[0] else None,
                      bounds=np.column_stack([low, high]), method="highs")
     if whole and result.x is not None and np.abs(result.x - np.round(result.x)).max(initial=0.0) > 1e-6:

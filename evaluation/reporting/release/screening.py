@@ -86,6 +86,8 @@ def screen_pair(name: str, data: bytes | None, meta: bytes | None) -> list[Scree
             pair.header, pair.rows = header, read
         else:
             pair.meta_header, pair.meta = header, read
+    if pair.meta_header and tuple(pair.meta_header) != META_COLUMNS:
+        pair.faults.append(Screened("meta columns", f"the meta file's columns are {', '.join(pair.meta_header)}"))
     if pair.faults:
         return pair.faults
     return [Screened(name, message) for name, rule in RULES.items() for message in rule(pair)][:50]
@@ -136,10 +138,6 @@ def _time_period(pair: Pair) -> list[str]:
         if not follows:
             found.append(f"`{value}` is not six digits of an academic year, such as 202223")
     return found
-
-
-def _meta_columns(pair: Pair) -> list[str]:
-    return [] if tuple(pair.meta_header) == META_COLUMNS else [f"the meta file's columns are {', '.join(pair.meta_header)}"]
 
 
 def _col_type(pair: Pair) -> list[str]:
@@ -232,9 +230,9 @@ def _formulae(pair: Pair) -> list[str]:
 
 RULES: dict[str, Callable[[Pair], Sequence[str]]] = {
     "file name": _file_name, "rows": _has_rows, "mandatory columns": _mandatory, "country": _country, "geographic level": _level,
-    "columns of the level": _level_columns, "time identifier": _time_identifier, "time period": _time_period, "meta columns": _meta_columns,
+    "columns of the level": _level_columns, "time identifier": _time_identifier, "time period": _time_period,
     "column type": _col_type, "indicator unit": _indicator_unit, "indicator decimals": _indicator_dp, "fields of filters": _filter_fields, "labels": _labels,
     "column names": _column_names, "meta matches data": _meta_matches, "blanks": _blanks, "symbols": _symbols, "aggregate is Total": _total,
     "intervals": _intervals, "duplicate rows": _duplicates, "an indicator": _has_indicator, "formulae": _formulae,
 }
-"""Every rule by its name; ``pair of files``, ``UTF-8`` and ``same number of cells`` are found while reading."""
+"""Every rule by its name; ``pair of files``, ``UTF-8``, ``same number of cells`` and ``meta columns`` are found while reading."""

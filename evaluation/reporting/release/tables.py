@@ -50,18 +50,19 @@ def table_csv(cleared: ClearedTable) -> bytes:
     writer = csv.writer(out, lineterminator="\n")
     names = list(cleared.frame.columns)
     writer.writerow(names)
+    kinds = {name: cleared.table.column(name).type for name in names}
     for row in cleared.frame.index:
-        writer.writerow([_text(cleared.frame.at[row, name], bool(cleared.hidden.at[row, name])) for name in names])
+        writer.writerow([_text(cleared.frame.at[row, name], bool(cleared.hidden.at[row, name]), kinds[name]) for name in names])
     return out.getvalue().encode("utf-8")
 
 
-def _text(value: Any, hidden: bool) -> Any:
+def _text(value: Any, hidden: bool, kind: str) -> Any:
     if hidden:
         return SUPPRESSED
     if is_missing(value):
         return UNAVAILABLE
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return f"{value:.1f}"
+    if kind == "integer":
+        return int(value)
     return spreadsheet_safe(value)
 
 

@@ -1,0 +1,121 @@
+"""PDF and DOCX of an edition, checked from the files' structure: tags, title, language, headings, table headers, alternative texts."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from datetime import date
+
+import pikepdf
+import pytest
+
+from evaluation.errors import GateError
+from evaluation.reporting.documents import edition_docx, edition_pdf
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+MADE = date(2026, 1, 5)
+
+
+def page(alt: str = "One blue point at five days", technical: bool = True, extra: str = "") -> str:
+    return f"""<!DOCTYPE html><html lang="en-GB"><head><title>A small study - technical edition</title></head>
+<body class="{'technical' if technical else 'summary'}" data-label="restricted"><header><p class="banner restricted">RESTRICTED - not cleared for release</p>
+<p class="kind"><strong class="draft">Draft</strong> Interim report</p><h1>A small study</h1></header><main>
+<h2 id="answer">The answer</h2><div class="headline"><p class="verdict">No clear evidence</p><dl><dt>Effect</dt><dd><p>0.2 days. #1 * [x] $5 _a_ @b <a class="row-link" href="#r">row 2</a></p></dd></dl></div>
+<h3 id="part">A part</h3><p>See <a href="#answer">the answer</a> and <code>run_id</code>.</p><ul><li>One</li><li>Two</li></ul>
+<table id="t"><caption>Table 1: Pupils by area</caption><thead><tr><th scope="col">Area</th><th scope="col" class="num">Pupils</th></tr></thead>
+<tbody><tr><th scope="row">Knowsley</th><td class="num">40</td></tr><tr><th scope="row">Salford</th><td class="num">[c]</td></tr></tbody></table>
+<figure id="f"><figcaption>Figure 1: Days</figcaption><img alt="{alt}" width="200" height="100" src="data:image/png;base64,{PNG}"></figure>
+<details class="code"><summary>Code</summary><pre><code>secret_code()</code></pre></details>{extra}</main></body></html>"""
+
+
+@pytest.fixture(scope="module")
+def pdf():
+    return pikepdf.open(io.BytesIO(edition_pdf(page(), MADE)))
+
+
+def tags(pdf) -> list[tuple[str, pikepdf.Dictionary]]:
+    """Every element of the structure tree in reading order."""
+    found = []
+
+    def walk(node):
+        if isinstance(node, pikepdf.Array):
+            for child in node:
+                walk(child)
+        elif isinstance(node, pikepdf.Dictionary):
+            if "/S" in node:
+                found.append((str(node.S).lstrip("/"), node))
+            if "/K" in node:
+                walk(node.K)
+
+    walk(pdf.Root.StructTreeRoot.K)
+    return found
+
+
+def test_the_pdf_says_that_it_is_accessible_and_for_the_archive(pdf):
+    metadata = pdf.open_metadata()
+    assert metadata["pdfuaid:part"] == "1" and (metadata["pdfaid:part"], metadata["pdfaid:conformance"]) == ("3", "A")
+    assert bool(pdf.Root.MarkInfo.Marked) and bool(pdf.Root.ViewerPreferences.DisplayDocTitle)
+    assert str(pdf.Root.Lang) == "en-GB" and metadata["dc:title"] == "A small study - technical edition"
+
+
+def test_headings_tables_lists_and_figures_are_tagged(pdf):
+    kinds = [kind for kind, _ in tags(pdf)]
+    assert [k for k in kinds if re.fullmatch("H[1-6]", k)] == ["H1", "H2", "H3"]
+    assert kinds.count("Table") == 1 and kinds.count("TH") >= 2 and kinds.count("TD") >= 2 and kinds.count("TR") == 3
+    assert {"L", "LI", "Caption", "Link"} <= set(kinds)
+    figures = [str(node.Alt) for kind, node in tags(pdf) if kind == "Figure"]
+    assert figures == ["One blue point at five days"]
+
+
+def test_table_headers_say_what_they_head(pdf):
+    heads = [node for kind, node in tags(pdf) if kind == "TH"]
+    scopes = {str(a.Scope) for node in heads for a in (node.A if isinstance(node.A, pikepdf.Array) else [node.A]) if "/Scope" in a}
+    assert "/Column" in scopes
+
+
+def test_every_font_is_embedded(pdf):
+    for sheet in pdf.pages:
+        for font in sheet.Resources.get("/Font", {}).values():
+            inner = font.DescendantFonts[0] if "/DescendantFonts" in font else font
+            assert any(name in inner.FontDescriptor for name in ("/FontFile", "/FontFile2", "/FontFile3"))
+
+
+def test_the_same_page_gives_the_same_bytes():
+    assert edition_pdf(page(), MADE) == edition_pdf(page(), MADE)
+    assert edition_docx(page(), MADE) == edition_docx(page(), MADE)
+
+
+def test_a_figure_without_words_is_refused_with_the_place():
+    with pytest.raises(GateError, match="alternative text|alt"):
+        edition_pdf(page(alt=""), MADE)
+
+
+def test_the_summary_leaves_folded_parts_out_and_marks_what_is_simulated():
+    simulated = page(technical=False).replace('data-label="restricted"', 'data-label="simulated"').replace("RESTRICTED - not cleared for release", "SIMULATED - not a finding")
+    assert edition_pdf(simulated, MADE)[:5] == b"%PDF-"
+    header = zipfile.ZipFile(io.BytesIO(edition_docx(simulated, MADE))).read("word/report_header.xml").decode("utf-8")
+    assert "SIMULATED - not a finding" in header
+
+
+@pytest.fixture(scope="module")
+def docx() -> dict[str, str]:
+    book = zipfile.ZipFile(io.BytesIO(edition_docx(page(), MADE)))
+    assert book.testzip() is None
+    return {name: book.read(name).decode("utf-8") for name in book.namelist() if name.endswith((".xml", ".rels"))}
+
+
+def test_the_docx_keeps_headings_table_headers_alternative_texts_language_and_title(docx):
+    body = docx["word/document.xml"]
+    styles = re.findall(r'<w:pStyle w:val="(Heading\d)"', body)
+    assert styles == ["Heading1", "Heading2", "Heading3"]
+    assert body.count("<w:tblHeader") == 1 and 'w:tblCaption w:val="Table 1: Pupils by area"' in body
+    assert 'descr="One blue point at five days"' in body and "data:image" not in body
+    assert "<dc:title>A small study - technical edition</dc:title>" in docx["docProps/core.xml"] and "en-GB" in docx["docProps/core.xml"]
+    assert 'w:lang w:val="en-GB"' in docx["word/styles.xml"]
+    assert "secret_code" not in body and "row 2" not in body and "[c]" in body
+
+
+def test_the_docx_prints_its_standing_on_every_page(docx):
+    assert "RESTRICTED - not cleared for release | Draft" in docx["word/report_header.xml"] and "PAGE" in docx["word/report_footer.xml"]
+    assert 'r:id="reportheader"' in docx["word/document.xml"] and "report_header.xml" in docx["[Content_Types].xml"]
