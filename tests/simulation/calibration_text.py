@@ -22,7 +22,8 @@ def results_text(found: c.Calibration) -> str:
         + ", ".join(f"![{name}]({name})" for name in c.PICTURES), "",
         "### Persistent and severe absence, 2022/23", "",
         "Published: Department for Education, absence bands of England, % of enrolments. Drawn: pupils of "
-        f"{len(c.DRAWS)} draws of the same design without marks, with little sampling noise (but a point or two in year groups of special schools), which the tolerances ({c.PERSISTENT_TOLERANCE} and {c.SEVERE_TOLERANCE} points) are held "
+        f"{len(c.DRAWS)} draws of the same design without marks, with a standard error of at most {noise(found, 'persistent', 'special'):.1f} points of persistent and {noise(found, 'severe', 'special'):.1f} of severe absence in special "
+        f"schools and {max(noise(found, 'persistent', p) for p in c.PHASES[:2]):.1f} and {max(noise(found, 'severe', p) for p in c.PHASES[:2]):.1f} in the others, which the tolerances ({c.PERSISTENT_TOLERANCE} and {c.SEVERE_TOLERANCE} points) are held "
         "against. Marked: enrolments of one sample with marks, with the noise of its size. Totals and year groups of the publication include short enrolments "
         "whose free meals and needs are unclassified (about 1%, four in ten of them severely absent), so groups and totals cannot all be met exactly.", "",
         "| Phase | Group | Persistent: published | drawn | marked | Severe: published | drawn | marked |", LINE, *[_rate_line(key, row) for key, row in found.rates.iterrows()], "",
@@ -42,6 +43,12 @@ def results_text(found: c.Calibration) -> str:
         "| Phase | " + " | ".join(f"{lag} half-term{'s' if lag > 1 else ''} apart" for lag in found.again.columns) + " |", "|:---|" + "---:|" * len(found.again.columns),
         *[f"| {phase} | " + " | ".join(f"{value:.2f}" for value in row) + " |" for phase, row in zip(found.again.index, found.again.to_numpy(), strict=True)], "",
     ])
+
+
+def noise(found: c.Calibration, kind: str, phase: str) -> float:
+    """The largest standard error of a drawn rate among the published groups of a phase, points."""
+    mine = found.rates.xs(phase, level=0)
+    return float(mine.loc[mine[f"{kind}_published"].notna(), f"{kind}_se"].max())
 
 
 def _rate_line(key: tuple[str, str], row: pd.Series) -> str:
