@@ -44,7 +44,8 @@ def move_in_september(roll: SimulatedRoll, schools: Schools, school: np.ndarray,
                       half_terms: int, half_terms_a_year: int) -> tuple[np.ndarray, np.ndarray]:
     """School of each pupil at the start of each half-term, and who changes in a September."""
     years = group.shape[1]
-    by_year = np.repeat(school[:, None], years, axis=1)
+    by_year = np.empty((len(school), years), dtype=school.dtype, order="F")
+    by_year[:] = school[:, None]
     changes = np.zeros(len(school), dtype=bool)
     for year in range(1, years):
         by_year[:, year] = by_year[:, year - 1]
@@ -52,7 +53,10 @@ def move_in_september(roll: SimulatedRoll, schools: Schools, school: np.ndarray,
         movers = np.flatnonzero(moves)
         by_year[movers, year] = _another(schools, by_year[movers, year], rng)
         changes |= by_year[:, year] != by_year[:, year - 1]
-    return np.repeat(by_year, half_terms_a_year, axis=1)[:, :half_terms].astype(np.int32, order="F"), changes
+    where = np.empty((len(school), half_terms), dtype=np.int32, order="F")
+    for half_term in range(half_terms):
+        where[:, half_term] = by_year[:, half_term // half_terms_a_year]
+    return where, changes
 
 
 def _another(schools: Schools, school: np.ndarray, rng: np.random.Generator) -> np.ndarray:
