@@ -2,7 +2,9 @@
 
 import pandas as pd
 
-from evaluation.reporting.figures.design import balance_label, flow_alt, flow_figure, love_alt, love_figure
+from evaluation.reporting.figures.design import (
+    balance_label, flow_alt, flow_figure, love_alt, love_figure, overlap_alt, overlap_figure, return_alt, return_figure,
+)
 from evaluation.reporting.figures.impact import estimates_alt, estimates_figure, event_study_alt, event_study_figure
 
 FLOW = pd.DataFrame({
@@ -29,6 +31,26 @@ def test_flow_draws_every_step_with_its_number():
     for number in ("1,200", "700", "500", "1,100", "450"):
         assert number in said
     assert "from 1,200 pupils to 500 analysed" in flow_alt(FLOW)
+
+
+def test_losses_between_two_steps_share_a_box_with_their_sum_and_arms_stand_step_beside_step():
+    more = pd.DataFrame({"group": "schools with mentors", "position": [2.5, 4], "step": ["left early", "referred"], "kind": ["left out", "of these"], "pupils": [0, 60]})
+    axes = flow_figure(pd.concat([FLOW, more], ignore_index=True)).axes[0]
+    boxes = [text.get_text() for text in axes.texts]
+    assert sum("Left out: 700" in text for text in boxes) == 1 and any("never met" in text and "left early: 0" in text for text in boxes)
+    assert any(text.startswith("Of these") and "referred: 60" in text for text in boxes)
+    tops = {text.get_text(): text.get_position()[1] for text in axes.texts if text.get_text().startswith("Analysed")}
+    assert len(tops) == 2 and len(set(tops.values())) == 1
+
+
+def test_overlap_and_return_say_their_numbers():
+    bins = pd.DataFrame({"score_from": [-2.0, -1.0], "score_to": [-1.0, 0.0], "referred": [0.0, 100.0], "comparison": [75.0, 25.0], "matched": [0.0, 100.0],
+                         "referred_pupils": [0, 4], "comparison_pupils": [9, 3], "matched_pupils": [0, 4]})
+    assert "100.0% of pupils referred and 25.0% of eligible pupils" in overlap_alt(bins)
+    assert overlap_figure(bins, label="Score").axes[0].get_xlabel() == "Score"
+    returns = pd.DataFrame({"event_time": [-2, 0, 2], "mean_all": [8.0, 8.0, 8.1], "predicted": [14.0, 20.0, 14.2], "seen": [13.0, 20.0, 13.3], "seen_first": [7.0, 16.0, 11.4]})
+    assert "stand at 20.0% in the window" in return_alt(returns) and "predicts 14.2%" in return_alt(returns) and "11.4% among first entries" in return_alt(returns)
+    assert len(return_figure(returns).axes[0].lines) == 5
 
 
 def test_love_plot_marks_what_was_no_target():

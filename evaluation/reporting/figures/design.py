@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from evaluation.reporting.palette import BODY_POINTS, DUO, QUIET_COLOUR, TEXT_COLOUR, new_figure, style_axes
+from evaluation.reporting.palette import BODY_POINTS, CATEGORICAL, DUO, QUIET_COLOUR, TEXT_COLOUR, new_figure, style_axes
 from evaluation.reporting.text import number_text
 from evaluation.reporting.words import true_minus
 
@@ -18,16 +18,20 @@ ARM_COLUMNS = ("schools with mentors", "comparison schools")
 ACCEPTABLE_DIFFERENCE = 0.1
 """Standardised difference up to which arms are usually called alike [Austin 2009]; drawn as a guide, no rule."""
 
-BOX_CHARACTERS, LOSS_CHARACTERS = 28, 36
+BOX_CHARACTERS, LOSS_CHARACTERS = 44, 44
+LINE_INCHES = 0.2
 
 
 def flow_figure(flow: pd.DataFrame, groups: tuple[str, ...] = ARM_COLUMNS) -> Figure:
-    """Draw the flow of pupils, one column a group: kept pupils in boxes, losses between them.
+    """Draw the flow of pupils as reporting guidelines ask (CONSORT, STROBE): a column an arm, step beside step.
+
+    Kept pupils stand in boxes joined by arrows; a side box between two of them says how many left there and why. Parts of the last box
+    stand below it.
 
     Parameters
     ----------
     flow : pandas.DataFrame
-        Table ``cohort_flow``: ``group, position, step, kind, pupils``.
+        Table ``cohort_flow``: ``group, position, step, kind, pupils, schools``.
     groups : tuple of str
         The columns, from left to right.
 
@@ -35,16 +39,19 @@ def flow_figure(flow: pd.DataFrame, groups: tuple[str, ...] = ARM_COLUMNS) -> Fi
     -------
     matplotlib.figure.Figure
     """
-    parts = {group: flow.loc[flow["group"].eq(group)].sort_values("position") for group in groups}
-    depth = max(_height(part) for part in parts.values())
-    figure = new_figure(height=0.9 + 0.2 * depth)
+    columns = [_blocks(flow.loc[flow["group"].eq(group)].sort_values("position")) for group in groups]
+    places = sorted({place for column in columns for place in column})
+    rows = [[column.get(place) for column in columns] for place in places]  # an arm that lost nobody at a step has no box there
+    heights = [max(_block_height(block) for block in row if block is not None) for row in rows]
+    figure = new_figure(height=0.7 + LINE_INCHES * sum(heights))
     ax = figure.subplots()
     ax.set_xlim(0, len(groups))
-    ax.set_ylim(depth, -1.4)
+    ax.set_ylim(sum(heights), -1.6)
     ax.axis("off")
-    for column, (group, part) in enumerate(parts.items()):
-        ax.text(column + 0.5, -0.7, group[:1].upper() + group[1:], ha="center", va="center", fontsize=BODY_POINTS, fontweight="bold", color=TEXT_COLOUR)
-        _draw_column(ax, part, column, DUO[column % len(DUO)])
+    for column, group in enumerate(groups):
+        colour = DUO[column % len(DUO)]
+        ax.text(column + 0.48, -0.8, group[:1].upper() + group[1:], ha="center", va="center", fontsize=BODY_POINTS, fontweight="bold", color=TEXT_COLOUR)
+        _draw_column(ax, [row[column] for row in rows], heights, column, colour)
     return figure
 
 
@@ -54,43 +61,66 @@ def flow_alt(flow: pd.DataFrame, groups: tuple[str, ...] = ARM_COLUMNS) -> str:
     for group in groups:
         kept = flow.loc[flow["group"].eq(group) & flow["kind"].eq("kept")].sort_values("position")
         said.append(f"in {group}, from {number_text(int(kept['pupils'].iloc[0]), 0)} pupils to {number_text(int(kept['pupils'].iloc[-1]), 0)} analysed")
-    return f"Boxes joined by lines, one column for each arm, with losses between them: {'; '.join(said)}. Every number stands in the table below."
+    return (f"Flow diagram, one column for each arm: boxes of pupils joined by arrows downwards, with a side box at each step that says how many left and why: "
+            f"{'; '.join(said)}. Every number stands in the table below.")
 
 
-def _lines(row: pd.Series) -> list[str]:
-    step = row["step"].replace(": ", ", ")
-    if row["kind"] == "kept":
-        return textwrap.wrap(f"{step[:1].upper()}{step[1:]}: {number_text(int(row['pupils']), 0)}", BOX_CHARACTERS)
-    mark = "\u2212" if row["kind"] == "left out" else "of these,"
-    return textwrap.wrap(f"{mark} {step}: {number_text(int(row['pupils']), 0)}", LOSS_CHARACTERS)
+def _blocks(part: pd.DataFrame) -> dict[tuple[int, int], tuple[str, list[str]]]:
+    """The boxes of an arm as (kind, lines), by (step, 0 kept, 1 parts, 2 left out): all that left after a step, or parts of it, in one box."""
+    found: dict[tuple[int, int], tuple[str, list[str]]] = {}
+    step = 0
+    for _, row in part.iterrows():
+        said = f"{row['step'].replace(': ', ', ')}: {number_text(int(row['pupils']), 0)}"
+        if row["kind"] == "kept":
+            where = row.get("schools")
+            more = f" in {number_text(int(where), 0)} schools" if where is not None and where == where else ""
+            step += 1
+            found[step, 0] = ("kept", textwrap.wrap(f"{said[:1].upper()}{said[1:]}{more}", BOX_CHARACTERS))
+            continue
+        place = (step, 2 if row["kind"] == "left out" else 1)
+        if place not in found:
+            total = part.loc[part["kind"].eq("left out") & part["position"].ge(row["position"]) & part["position"].lt(_next_kept(part, row["position"])), "pupils"]
+            found[place] = (row["kind"], [f"Left out: {number_text(int(total.sum()), 0)}" if row["kind"] == "left out" else "Of these"])
+        found[place][1].extend(textwrap.wrap(f"\u2022 {said}", LOSS_CHARACTERS, subsequent_indent="   "))
+    return found
 
 
-def _row_height(row: pd.Series) -> float:
-    return len(_lines(row)) + (1.6 if row["kind"] == "kept" else 0.5)
+def _next_kept(part: pd.DataFrame, position: int) -> float:
+    later = part.loc[part["kind"].eq("kept") & part["position"].gt(position), "position"]
+    return float(later.min()) if len(later) else float("inf")
 
 
-def _height(part: pd.DataFrame) -> float:
-    return sum(_row_height(row) for _, row in part.iterrows())
+def _block_height(block: tuple[str, list[str]]) -> float:
+    """In lines, with the gap to the next box."""
+    return len(block[1]) + 1.2 if block[0] == "kept" else 0.86 * len(block[1]) + 1.1
 
 
-def _draw_column(ax: Axes, part: pd.DataFrame, column: int, colour: str) -> None:
-    """Boxes down the left of a column, joined by a line; losses and parts stand to the right of the line."""
+def _draw_column(ax: Axes, blocks: list[tuple[str, list[str]] | None], heights: list[float], column: int, colour: str) -> None:
+    """The boxes of an arm, at the heights that all arms share, and the arrows that join them."""
     from matplotlib.patches import Rectangle
 
-    top, stem = 0.0, column + 0.08
-    last = part.loc[part["kind"].eq("kept"), "position"].max()
-    for _, row in part.iterrows():
-        lines, height = _lines(row), _row_height(row)
-        if row["kind"] == "kept":
-            ax.add_patch(Rectangle((column + 0.03, top + 0.2), 0.9, height - 0.6, facecolor="white", edgecolor=colour, linewidth=1.5))
-            ax.text(column + 0.48, top + height / 2 - 0.1, "\n".join(lines), ha="center", va="center", fontsize=BODY_POINTS - 1, color=TEXT_COLOUR)
-            if row["position"] < last:
-                ax.plot([stem, stem], [top + height - 0.4, top + height + 0.2], color=colour, linewidth=1.5)
+    tops = [sum(heights[:place]) for place in range(len(heights))]
+    stem, edge = column + 0.07, column + 0.13
+    arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.5, "shrinkA": 0, "shrinkB": 0}
+    last_box = None
+    for block, top, height in zip(blocks, tops, heights, strict=True):
+        if block is None:
+            continue
+        kind, lines = block
+        tall = height - 0.55
+        if kind == "kept":
+            if last_box is not None:
+                ax.annotate("", (stem, top), (stem, last_box), arrowprops=arrow)
+            ax.add_patch(Rectangle((column + 0.02, top), 0.93, tall, facecolor="white", edgecolor=colour, linewidth=1.5))
+            ax.text(column + 0.485, top + tall / 2, "\n".join(lines), ha="center", va="center", fontsize=BODY_POINTS - 1, color=TEXT_COLOUR)
+            last_box = top + tall
+            continue
+        ax.add_patch(Rectangle((edge, top), 0.82, tall, facecolor="white", edgecolor=QUIET_COLOUR, linewidth=0.8))
+        ax.text(edge + 0.02, top + tall / 2, "\n".join(lines), ha="left", va="center", fontsize=BODY_POINTS - 2, color=TEXT_COLOUR, linespacing=1.15)
+        if kind == "left out":
+            ax.annotate("", (edge, top + tall / 2), (stem, top + tall / 2), arrowprops={**arrow, "color": QUIET_COLOUR, "linewidth": 1.0})
         else:
-            if row["position"] < last:
-                ax.plot([stem, stem], [top - 0.4, top + height + 0.2], color=colour, linewidth=1.5)
-            ax.text(column + 0.13, top + height / 2, "\n".join(lines), ha="left", va="center", fontsize=BODY_POINTS - 2, color=QUIET_COLOUR)
-        top += height
+            ax.plot([stem, stem, edge], [last_box, top + tall / 2, top + tall / 2], color=QUIET_COLOUR, linewidth=1.0)
 
 
 def love_figure(balance: pd.DataFrame) -> Figure:
@@ -120,6 +150,49 @@ def love_figure(balance: pd.DataFrame) -> Figure:
     ax.set_xlabel("Standardised difference, referred minus comparison")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=2, frameon=False, fontsize=BODY_POINTS)
     return style_axes(ax, grid="x").figure
+
+
+OVERLAP_GROUPS = {
+    "referred": ("Pupils referred", DUO[0], "-"), "mentored": ("Schools with mentors", DUO[0], "-"),
+    "comparison": ("Comparison schools", DUO[1], "--"), "matched": ("Comparison, matched", CATEGORICAL[1], ":"),
+}  # fmt: skip
+
+
+def overlap_figure(bins: pd.DataFrame, *, label: str) -> Figure:
+    """Draw how two arms (and matched pupils) are spread over a score: outlines of histograms.
+
+    Parameters
+    ----------
+    bins : pandas.DataFrame
+        From :func:`evaluation.design.score_overlap` or :func:`evaluation.design.risk_overlap`: two columns that end in ``_from`` and
+        ``_to``, and a share (%) by group.
+    label : str
+        What the score is, with its unit.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = new_figure(height=3.6)
+    ax = figure.subplots()
+    edges = [*bins.iloc[:, 0], bins.iloc[-1, 1]]
+    for group, (words, colour, line) in OVERLAP_GROUPS.items():
+        if group in bins:
+            ax.stairs(bins[group], edges, color=colour, linestyle=line, linewidth=2, label=words)
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel(label)
+    ax.set_ylabel("Share of the group (%)")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=3, frameon=False, fontsize=BODY_POINTS)
+    return style_axes(ax).figure
+
+
+def overlap_alt(bins: pd.DataFrame) -> str:
+    """Describe the overlap from its own numbers: how much of each group lies in bins that the other arm reaches."""
+    first = "referred" if "referred" in bins else "mentored"
+    words = OVERLAP_GROUPS[first][0].lower()
+    shared = bins.loc[(bins[f"{first}_pupils"] > 0) & (bins["comparison_pupils"] > 0)]
+    return (f"Outlines of histograms over the score, a line for each group. {number_text(shared[first].sum(), 1)}% of {words} and "
+            f"{number_text(shared['comparison'].sum(), 1)}% of eligible pupils of comparison schools lie where there are pupils of the other arm.")
 
 
 COVARIATE_WORDS = {
