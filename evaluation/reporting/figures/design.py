@@ -220,3 +220,42 @@ def love_alt(balance: pd.DataFrame) -> str:
         f"deviations; after matching, {number_text(after.max(), 2)}. On the baseline half-terms, which nothing was matched on, they reach "
         f"{number_text(baseline.max(), 2)} after matching."
     )
+
+
+RETURN_LINES = (
+    ("predicted", "Predicted from one window", QUIET_COLOUR, ":", "D"), ("seen", "All who met the rule", DUO[1], "--", "s"),
+    ("seen_first", "First entries", CATEGORICAL[1], "-", "o"), ("mean_all", "All pupils", TEXT_COLOUR, "-.", "^"),
+)  # fmt: skip
+
+
+def return_figure(returns: pd.DataFrame) -> Figure:
+    """Draw how far pupils who were chosen by a bad window come back without a mentor, and how far its reliability says they would.
+
+    Parameters
+    ----------
+    returns : pandas.DataFrame
+        Table ``regression_to_mean``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = new_figure()
+    ax = figure.subplots()
+    ax.axvline(0, color=QUIET_COLOUR, linewidth=1, linestyle=":")
+    for column, words, colour, line, marker in RETURN_LINES:
+        ax.plot(returns["event_time"], returns[column], color=colour, linestyle=line, marker=marker, markersize=6, linewidth=1.8, label=words)
+    ax.set_ylim(bottom=0)
+    ax.set_xticks(returns["event_time"], [number_text(int(time)) for time in returns["event_time"]])
+    ax.set_xlabel("Half-terms from the window in which pupils were chosen")
+    ax.set_ylabel("Sessions absent (%)")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=2, frameon=False, fontsize=BODY_POINTS)
+    return style_axes(ax).figure
+
+
+def return_alt(returns: pd.DataFrame) -> str:
+    """Describe the return from its own numbers."""
+    window, last = returns.loc[returns["event_time"].eq(0)].iloc[0], returns.iloc[-1]
+    return (f"Four lines of absence by half-term in schools without mentors. Pupils who met the rule stand at {number_text(window['seen'], 1)}% in the window; "
+            f"{int(last['event_time'])} half-terms later one window predicts {number_text(last['predicted'], 1)}% for them and {number_text(last['seen'], 1)}% was seen, "
+            f"{number_text(last['seen_first'], 1)}% among first entries, against {number_text(last['mean_all'], 1)}% of all pupils.")
