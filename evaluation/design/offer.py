@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evaluation.design.registered import KEY, LEFT_OUT, design_rows, exact_columns, outside_design
+from evaluation.design.registered import KEY, LEFT_OUT, check_columns, design_rows, exact_columns, outside_design
 from evaluation.design.weighting import ReferralRisk, referral_risk_weights
 from evaluation.errors import UnidentifiedError
 from evaluation.protocol.trial import MatchingSection
@@ -59,6 +59,7 @@ def offer_weights(cohort: pd.DataFrame, *, rules: MatchingSection) -> OfferWeigh
         In the leading design: an arm is empty, nobody was referred, or no cell holds both arms. A later design is left out, and
         ``overlap`` says why.
     """
+    check_columns(cohort, rules)
     frames, overlaps, risks = [], [], {}
     for design in rules.designs:
         rows = design_rows(cohort, design, referred_only=False)

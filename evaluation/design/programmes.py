@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+
 import numpy as np
 import pandas as pd
 
 from evaluation.design.cohort import Cohort, school_places
 from evaluation.design.windows import Windows
-from evaluation.errors import DataError
+from evaluation.errors import DataError, ParameterError
 from evaluation.protocol.trial import CohortSection
 
 EVERY_AREA = "all"
@@ -67,7 +69,13 @@ def comparison_pool(programmes: pd.DataFrame, terms: pd.DataFrame, schools: pd.D
         protocol names, is not in it; None otherwise). For each registered programme an area must have had it, as a programme of
         the whole area, in every half-term of the study in which all areas with mentors of the design had it, and in none in which none
         of them did.
+
+    Raises
+    ------
+    ParameterError
+        A registered programme is not in the programmes' table: with a misspelt name every area would pass.
     """
+    _check_known(programmes, rules)
     areas = schools.groupby("area_code", as_index=False).agg(area_name=("area_name", "first"), schools=("school_id", "size"),
                                                              mentor_schools=("mentor_school", "sum"))
     named = areas["area_code"].isin(rules.between_pool_areas) if rules.between_pool_areas is not None else areas["mentor_schools"] == 0
@@ -83,6 +91,15 @@ def comparison_pool(programmes: pd.DataFrame, terms: pd.DataFrame, schools: pd.D
     areas["in_pool"] = [bool(asked and reason is None) for asked, reason in zip(named, reasons, strict=True)]
     areas["reason"] = pd.Series(reasons, index=areas.index, dtype="object").where(~areas["in_pool"], None)
     return areas.astype({"mentor_schools": "int64"})
+
+
+def _check_known(programmes: pd.DataFrame, rules: CohortSection) -> None:
+    known = sorted(programmes["programme"].unique())
+    for name in rules.pool_programmes:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+            raise ParameterError(f"programme {name!r} is not in table `programmes`, so no area can be held to it", where="cohort.pool_programmes",
+                                 mend=f"did you mean {near[0]!r}?" if near else f"programmes are {', '.join(known) or 'none'}; supply its rows, or leave it out")
 
 
 def _differs(area: str, mentored: list[str], had: dict[tuple[str, str], set[int]], programmes: list[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from evaluation.design.balance import STANDARDISED_BY, balance, effective_sample
 from evaluation.design.covariates import numeric_columns
 from evaluation.design.matching import NO_STRATUM, Matching, match
 from evaluation.design.propensity import redundant_columns
-from evaluation.errors import UnidentifiedError
+from evaluation.errors import DataError, ParameterError, UnidentifiedError
 from evaluation.protocol.trial import MatchingSection
 
 PRE_MEANS = "within_area_pre_means"
@@ -104,10 +105,15 @@ def match_cohort(cohort: pd.DataFrame, trajectories: pd.DataFrame, *, rules: Mat
 
     Raises
     ------
+    ParameterError
+        The rules name a column that the cohort has not.
+    DataError
+        A pupil stands twice in a stack.
     UnidentifiedError
         In the leading design: no referred pupil is left, no score exists, or more are without a match than the protocol
         tolerates. A later design that fails is left out, and the table ``unmatched`` says why.
     """
+    check_columns(cohort, rules)
     matchings, tables, lost, balances, calipers = {}, [], [], [], []
     for design, on in _specifications(rules):
         rows = design_rows(cohort, design, entries=rules.entries)
@@ -134,6 +140,19 @@ def match_cohort(cohort: pd.DataFrame, trajectories: pd.DataFrame, *, rules: Mat
     weights["entries"] = rules.entries
     return MatchedCohort(matches=matches, match_weights=weights, unmatched=pd.concat(lost, ignore_index=True),
                          balance=pd.concat(balances, ignore_index=True), matchings=matchings, calipers=pd.DataFrame(calipers))
+
+
+def check_columns(cohort: pd.DataFrame, rules: MatchingSection) -> None:
+    """Refuse rules that name a column which the cohort has not, and a cohort that holds a pupil's stack twice."""
+    for field in ("score_covariates", "exact_columns"):
+        for name in getattr(rules, field):
+            if name not in cohort.columns:
+                near = difflib.get_close_matches(name, [str(c) for c in cohort.columns], n=1, cutoff=0.6)
+                raise ParameterError(f"`{name}` is no column of the cohort", where=f"matching.{field}",
+                                     mend=f"did you mean `{near[0]}`?" if near else f"choose from {', '.join(map(str, cohort.columns))}")
+    if cohort.duplicated(KEY).any():
+        row = cohort.loc[cohort.duplicated(KEY)].iloc[0]
+        raise DataError(f"a pupil stands twice in stack {row['stack']}", where="table `cohort`", mend="keep one row a stack and pupil")
 
 
 def _specifications(rules: MatchingSection) -> list[tuple[str, list[str]]]:
@@ -184,6 +203,9 @@ def score_data(rows: pd.DataFrame, on: Sequence[str], exact: Sequence[str]) -> t
     """
     data = rows.assign(year_group=rows["year_group"].astype("category"))
     varying = [c for c in on if data[c].nunique() > 1]  # a characteristic that all share is matched as it stands
+    if not varying:
+        raise UnidentifiedError(f"none of {', '.join(on)} varies among the pupils of the design, so there is nothing to match on",
+                                where="matching.score_covariates", mend="name characteristics that differ between pupils; the same-rule comparison needs none")
     effects = pd.get_dummies(rows[[c for c in ("area_code", "stack") if c in exact and c not in on]].astype(str), drop_first=True, dtype=float)
     together = pd.concat([numeric_columns(data, varying, drop_first=True), effects], axis=1)
     # Stacks and areas may coincide with one another or with year groups; such an effect is in the score already.

@@ -5,7 +5,7 @@ import pytest
 
 from evaluation.design import build_cohort, co_interventions, comparison_pool, season_matched_windows
 from evaluation.design.programmes import programme_half_terms
-from evaluation.errors import DataError
+from evaluation.errors import DataError, ParameterError
 from small_trial import panel_of, referrals_of, school_list, section
 
 WINDOWS = season_matched_windows()
@@ -54,6 +54,11 @@ def test_the_pool_holds_areas_with_the_same_programmes_at_the_same_time():
     assert comparison_pool(programmes(("Fund", "X", None, 1, 15)), TERMS, SCHOOLS, rules=rules, windows=WINDOWS)["in_pool"].tolist() == [False, True, True]
     named = pool(("Fund", "X", None, 1, 15), ("Fund", "Y", None, 1, 15), between_pool_areas=["X", "Z"])
     assert named["in_pool"].to_dict() == {"X": True, "Y": False, "Z": False} and named.loc["Y", "reason"] is None
+
+
+def test_a_misspelt_programme_is_refused_because_every_area_would_pass():
+    with pytest.raises(ParameterError, match="programme 'Fund' is not in table `programmes`.*did you mean 'Funds'"):
+        pool(("Funds", "X", None, 1, 15))
 
 
 def spike() -> list:

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.design import build_cohort, design_rows, match_cohort, matched_counts, season_matched_windows, weighted_trajectories
+from evaluation.design import build_cohort, design_rows, match_cohort, matched_counts, offer_weights, season_matched_windows, weighted_trajectories
 from evaluation.design.registered import LEFT_OUT, OUTSIDE, PRE_MEANS
-from evaluation.errors import UnidentifiedError
+from evaluation.errors import DataError, ParameterError, UnidentifiedError
 from small_trial import drawn_trial, section
 
 WINDOWS = season_matched_windows()
@@ -159,3 +159,53 @@ def test_stacks_that_coincide_with_areas_do_not_stop_the_score(cohort):
     result = match_cohort(apart, cohort.trajectories, rules=section("matching", designs=["within_area"], unmatched_tolerance=0.9), seed=1)
     assert set(result.matchings["within_area"].model.coefficients.index) & {"stack_14", "area_code_A1"}
     assert result.matches["stack"].nunique() > 3
+
+
+def first_referred(frame: pd.DataFrame) -> pd.Series:
+    analysed = frame["analysed"] & (frame["entry"] == "first") & frame["referred"] & frame["within_area"]
+    return pd.Series(frame.index == frame.index[analysed][0], index=frame.index)
+
+
+@pytest.mark.parametrize(("spoil", "rules", "error", "said"), [
+    (lambda f: f.assign(referred=f["referred"] & first_referred(f)), {}, UnidentifiedError, "separate treated from comparison units"),
+    (lambda f: f.assign(idaci=f["idaci"] + 10 * f["referred"]), {}, UnidentifiedError, "separate treated from comparison units"),
+    (lambda f: f.assign(double=2 * f["idaci"] + 1), {"score_covariates": ["idaci", "double"]}, UnidentifiedError, "`double` is a combination"),
+    (lambda f: f.assign(idaci=f["idaci"].mask(first_referred(f))), {}, DataError, "`idaci` has 1 missing value"),
+    (lambda f: f.assign(idaci=f["idaci"].mask(first_referred(f), np.inf)), {}, DataError, "`idaci` has an infinite value"),
+    (lambda f: f.assign(sex="male", fsm=True), {"score_covariates": ["sex", "fsm"]}, UnidentifiedError, "none of sex, fsm varies|no characteristic varies"),
+    (lambda f: pd.concat([f, f.head(1)]), {}, DataError, "stands twice in stack"),
+    (lambda f: f, {"score_covariates": ["idaci", "sexx"]}, ParameterError, "`sexx` is no column.*did you mean `sex`"),
+    (lambda f: f, {"exact_columns": ["happiness"]}, ParameterError, "`happiness` is no column of the cohort"),
+], ids=["one referred", "separated", "collinear", "missing", "infinite", "constant", "twice", "near match", "unknown"])  # fmt: skip
+def test_what_no_score_can_be_made_of_is_refused_by_name(cohort, spoil, rules, error, said):
+    frame = spoil(cohort.frame)
+    for call in (lambda r: match_cohort(frame, cohort.trajectories, rules=r, seed=1), lambda r: offer_weights(frame, rules=r)):
+        with pytest.raises(error, match=said):
+            call(section("matching", unmatched_tolerance=1.0, **rules))
+
+
+def test_a_caliper_that_drops_everyone_and_too_few_comparison_pupils_are_refused_with_counts(cohort):
+    with pytest.raises(UnidentifiedError, match=r"of \d+ referred pupils .* with no comparison unit within the caliper"):
+        match_cohort(cohort.frame, cohort.trajectories, rules=section("matching", caliper=1e-6), seed=1)
+    comparison = cohort.frame.index[~cohort.frame["mentor_school"]]
+    few = cohort.frame.loc[cohort.frame["mentor_school"] | cohort.frame.index.isin(comparison[::12])]
+    with pytest.raises(UnidentifiedError, match="above the tolerance of 20%"):
+        match_cohort(few, cohort.trajectories, rules=section("matching"), seed=1)
+
+
+def test_row_labels_that_repeat_change_nothing(cohort):
+    rules = section("matching", designs=["within_area"], unmatched_tolerance=0.5)
+    pd.testing.assert_frame_equal(match_cohort(cohort.frame.set_axis([0] * len(cohort.frame)), cohort.trajectories, rules=rules, seed=1).matches,
+                                  match_cohort(cohort.frame, cohort.trajectories, rules=rules, seed=1).matches)
+
+
+def test_a_matched_history_sets_pupils_beside_others_who_met_the_rule_as_often(cohort):
+    rules = section("matching", designs=["within_area"], entries="matched_history", unmatched_tolerance=1.0, pre_means_check=False)
+    result = match_cohort(cohort.frame, cohort.trajectories, rules=rules, seed=1)
+    rows = joined(cohort, result)
+    assert rows.groupby("set_id")["qualified_before"].nunique().eq(1).all() and rows["qualified_before"].max() == 0  # here only first entrants are referred
+    again = cohort.frame.assign(referred=cohort.frame["referred"] | (cohort.frame["mentor_school"] & cohort.frame["analysed"] & (cohort.frame["qualified_before"] == 2)))
+    rows = match_cohort(again, cohort.trajectories, rules=rules, seed=1).matches.merge(again, on=["stack", "pupil_id"])
+    assert rows.groupby("set_id")["qualified_before"].nunique().eq(1).all() and set(rows["qualified_before"]) == {0, 2}
+    # All eligible pupils enter first whatever is registered.
+    assert design_rows(again, "within_area", entries="matched_history", referred_only=False)["entry"].eq("first").all()
