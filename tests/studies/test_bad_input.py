@@ -222,6 +222,16 @@ def test_a_value_of_the_params_out_of_range(desk):
                              "less than or equal to 1")
 
 
+def test_matching_on_a_column_that_overlaps_the_baseline(desk):
+    desk.edit("score_covariates", "score_covariates: [window_absence_rate, baseline_rate]")
+    check_refused_at_once(desk, 2, "ParameterError: ", PARAMS, "these columns overlap the baseline: baseline_rate", "baseline_overlap_reason")
+
+
+def test_a_year_group_that_does_not_exist(desk):
+    desk.edit("year_groups", "year_groups: [7, 14]")
+    check_refused_at_once(desk, 2, "ParameterError: ", PARAMS, "`year_groups` lie between 1 and 13")
+
+
 def test_restricted_extracts_may_not_land_in_the_project(desk):
     done = desk.command("run", "--data", desk.extracts)
     check_refused(done, desk, 2, "ContractError: extracts", "restricted", "--out FOLDER")
@@ -247,6 +257,12 @@ def test_one_mentor_school(desk):
     desk.spoil("meetings", lambda frame: frame.loc[frame["pupil_id"].isin(kept)])
     check_refused_in("cohort", desk, desk.run(), 3, "UnidentifiedError: table `school_list`, column `mentor_school`: only one school has mentors",
                "report it descriptively, or add schools")
+
+
+def test_a_comparison_pool_held_to_a_misspelt_programme(desk):
+    desk.edit("pool_programmes", "pool_programmes: [Local Need Fund]")
+    check_refused_in("cohort", desk, desk.run(), 2, "ParameterError: cohort.pool_programmes: programme 'Local Need Fund' is not in table `programmes`",
+                     "did you mean 'Local Needs Fund'?")
 
 
 def test_strata_without_comparison_pupils_above_the_tolerance_and_what_is_kept(desk):
