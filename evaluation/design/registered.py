@@ -24,6 +24,7 @@ OUTSIDE = {"within_area": "area without enough schools of both kinds", "between_
 """By the cohort's column: why a referred pupil's school is in no comparison of a design, whatever the matching."""
 
 KEY = ["stack", "pupil_id"]
+WHOLE_BASELINE = "whole baseline"
 
 
 @dataclass(frozen=True)
@@ -315,3 +316,35 @@ def matched_counts(matched: MatchedCohort) -> pd.DataFrame:
                       "effective": effective_sample_size(comparison), "unmatched": int(by_reason.sum()), "reason": by_reason.index[0] if len(by_reason) else "",
                       "caliper_all": width["caliper"] / width["sd_score"], "caliper_within": width["caliper"] / width["sd_within_strata"]})
     return pd.DataFrame(lines)
+
+
+def school_balance(matches: pd.DataFrame, cohort: pd.DataFrame, trajectories: pd.DataFrame) -> pd.DataFrame:
+    """Baseline of referred pupils beside that of the pupils matched with them, by school and half-term: nothing was matched on it.
+
+    Parameters
+    ----------
+    matches, cohort, trajectories : DataFrame
+        Tables ``matches``, ``cohort`` and ``cohort_trajectories``.
+
+    Returns
+    -------
+    DataFrame
+        Table ``school_balance``: ``design, school_id, part, event_time`` (missing for the whole baseline), ``referred`` and ``comparison`` (pupils),
+        ``referred_rate, comparison_rate`` (mean absence rates, % of possible sessions; comparison pupils by their weight in the sets of that
+        school's pupils) and ``difference``. A difference in one school that others offset is invisible in the balance of the whole.
+    """
+    schools = matches.loc[matches["treated"]].merge(cohort[[*KEY, "school_id"]], on=KEY)[["design", "set_id", "school_id"]]
+    rows = matches.merge(schools, on=["design", "set_id"], how="left", validate="many_to_one")
+    whole = rows.merge(cohort[[*KEY, "baseline_rate"]], on=KEY).rename(columns={"baseline_rate": "rate"}).assign(event_time=pd.NA)
+    by_half_term = rows.merge(trajectories.loc[trajectories["role"] == "baseline", [*KEY, "event_time", "rate"]], on=KEY)
+    long = pd.concat([whole.astype({"event_time": "Int64"}), by_half_term.astype({"event_time": "Int64"})], ignore_index=True)
+    long = long.loc[long["rate"].notna()]
+    long = long.assign(weighted=long["weight"] * long["rate"], arm=np.where(long["treated"], "referred", "comparison"))
+    keys = ["design", "school_id", "event_time"]
+    sums = long.groupby([*keys, "arm"], dropna=False)[["weighted", "weight"]].sum()
+    rate = (sums["weighted"] / sums["weight"]).unstack().rename(columns=lambda arm: f"{arm}_rate")
+    counts = long.groupby([*keys, "arm"], dropna=False).size().unstack(fill_value=0)
+    table = counts.join(rate).reset_index().rename_axis(columns=None)
+    table["difference"] = table["referred_rate"] - table["comparison_rate"]
+    table["part"] = [WHOLE_BASELINE if pd.isna(e) else f"half-term {e}" for e in table["event_time"]]
+    return table[["design", "school_id", "part", "event_time", "referred", "comparison", "referred_rate", "comparison_rate", "difference"]]

@@ -120,7 +120,7 @@ TRIAL = Kind(
               writes=("cohort", "cohort_outcomes", "cohort_trajectories", "cohort_flow", "attrition", "baseline_table", "school_selection",
                       "comparison_pool", "co_interventions", "regression_to_mean", "placebo_cohort")),
         Stage("matching", "matching", reads=("cohort", "cohort_trajectories", "placebo_cohort"),
-              writes=("matches", "match_weights", "balance", "trajectories", "unmatched", "offer_weights", "offer_overlap", "placebo_weights")),
+              writes=("matches", "match_weights", "balance", "school_balance", "trajectories", "unmatched", "offer_weights", "offer_overlap", "placebo_weights")),
         Stage("impact", "impact",
               reads=("cohort", "cohort_trajectories", "cohort_outcomes", "match_weights", "matches", "unmatched", "offer_weights", "panel", "school_list",
                      "placebo_cohort", "placebo_weights", "referral_list", "suspension_counts", "survey_scores", "survey_reliability"),

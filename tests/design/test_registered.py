@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.design import build_cohort, design_rows, match_cohort, matched_counts, offer_weights, season_matched_windows, weighted_trajectories
+from evaluation.design import build_cohort, design_rows, match_cohort, matched_counts, offer_weights, school_balance, season_matched_windows, weighted_trajectories
 from evaluation.design.registered import LEFT_OUT, OUTSIDE, PRE_MEANS
 from evaluation.errors import DataError, ParameterError, UnidentifiedError
 from small_trial import drawn_trial, section
@@ -209,3 +209,17 @@ def test_a_matched_history_sets_pupils_beside_others_who_met_the_rule_as_often(c
     assert rows.groupby("set_id")["qualified_before"].nunique().eq(1).all() and set(rows["qualified_before"]) == {0, 2}
     # All eligible pupils enter first whatever is registered.
     assert design_rows(again, "within_area", entries="matched_history", referred_only=False)["entry"].eq("first").all()
+
+
+def test_the_baseline_of_each_school_stands_beside_its_own_matches(cohort, matched):
+    table = school_balance(matched.matches, cohort.frame, cohort.trajectories)
+    rows = joined(cohort, matched).query("design == 'within_area'")
+    school = rows.loc[rows["treated"], "school_id"].iloc[0]
+    sets = rows.loc[rows["treated"] & (rows["school_id"] == school), "set_id"]
+    theirs = rows.loc[rows["set_id"].isin(sets) & ~rows["treated"]]
+    whole = table.query("design == 'within_area' and school_id == @school and event_time.isna()").iloc[0]
+    assert whole["comparison_rate"] == pytest.approx(np.average(theirs["baseline_rate"], weights=theirs["weight"])) and whole["comparison"] == len(theirs)
+    assert whole["referred_rate"] == pytest.approx(rows.loc[rows["treated"] & (rows["school_id"] == school), "baseline_rate"].mean()) and whole["referred"] == len(sets)
+    at = cohort.trajectories.query("event_time == -3").merge(theirs[["stack", "pupil_id", "weight"]], on=["stack", "pupil_id"]).dropna(subset="rate")
+    assert table.query("design == 'within_area' and school_id == @school and event_time == -3")["comparison_rate"].iloc[0] == pytest.approx(np.average(at["rate"], weights=at["weight"]))
+    assert set(table.query("design == 'within_area'")["event_time"].dropna()) == {-4, -3, -2}
