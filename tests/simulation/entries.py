@@ -141,8 +141,8 @@ def results_text(runs: pd.DataFrame) -> str:
         "Every number is an apparent effect where mentoring does nothing, so a bias, in percentage points of attendance. A first entrant of a later stack was below "
         "the threshold in every window since its area opened, and those half-terms are part of the baseline. Referred pupils whose absence is lasting then look "
         "better before than they usually are, more so than the pupils beside them, and mentoring looks worse than it is. Pupils equal on how often they "
-        "had met the rule (matched history) share that bias; a risk set adds another, because pupils referred before are missing from one arm. Only the first "
-        "two stacks of an area, whose baselines nobody was chosen on, and the offer (all eligible pupils) are free of it.", "",
+        "had met the rule (matched history) share that bias; a risk set adds another, because pupils referred before are missing from one arm. The first "
+        "two stacks of an area, whose baselines nobody was chosen on, are nearly free of it and hold few pupils; the offer (all eligible pupils) is free of it.", "",
         f"Made by `python -m tests.simulation.entries`: {len(seeds)} draws without marks for each row, seeds {seeds[0]} to {seeds[-1]}, of the default study with "
         f"{TIMES} times its pupils and referrals and schools that are alike, so that the bias stands out from chance; within areas, matched or weighted as registered. "
         f"± one Monte Carlo standard error; ! beyond {REFERRED_LIMIT} points (A: {OFFER_LIMIT}) and two of them.", "",
