@@ -14,6 +14,8 @@ MOST_CELLS = 100_000_000
 def pair_optimally(problem: Problem, ratio: int) -> Triples:
     """Pairs with the least total distance among those that match as many units as can be matched [Rosenbaum 1989].
 
+    With a ratio, as many units as can be get a first partner before any second one counts; then as many partners as can be had.
+
     Parameters
     ----------
     problem : Problem
@@ -38,9 +40,11 @@ def pair_optimally(problem: Problem, ratio: int) -> Triples:
         finite = np.isfinite(gaps)
         if not finite.any():
             continue
-        # One pair more is worth any distance, so that a caliper never costs a match that could be had.
-        more = (gaps[finite].max() + 1.0) * (min(gaps.shape) + 1)
-        here, there = linear_sum_assignment(np.where(finite, gaps, more))
+        # One pair more is worth any distance, so that a caliper never costs a match that could be had, and one unit more any number of pairs.
+        pair = (gaps[finite].max() + 1.0) * (min(gaps.shape) + 1)
+        unit = pair * (min(gaps.shape) + 1) if ratio > 1 else pair
+        worth = np.where(np.arange(len(gaps)) % ratio == 0, unit, pair)
+        here, there = linear_sum_assignment(np.where(finite, gaps - worth[:, None], 0.0))
         kept = finite[here, there]
         here, there = here[kept], there[kept]
         parts.append((np.repeat(rows, ratio)[here], others[there], gaps[here, there]))

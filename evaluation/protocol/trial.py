@@ -120,6 +120,36 @@ BASELINE_COLUMNS = ("baseline_rate", "baseline_absent", "baseline_possible")
 OUTCOME_COLUMNS = ("followup_rate", "followup_absent", "followup_possible", "change", "referred_by_followup", "started", "moved_school")
 
 
+class MatchingAlternatives(Section):
+    """Choices of the matching that could as well have been made otherwise: the branches of the specification curve."""
+
+    design: list[Design] = Field(..., description="Designs beside the leading one")
+    entries: list[Literal["first", "matched_history", "risk_set"]] = Field(..., description="Windows in which pupils enter")
+    method: list[Literal["nearest", "nearest_reuse", "optimal", "full", "entropy", "att_weights", "overlap_weights", "same_rule"]] = Field(
+        ..., description="Methods of matching or weighting; same_rule takes everyone who met the rule",
+    )
+    distance: list[Literal["logit", "propensity", "mahalanobis"]] = Field(..., description="Scales of nearness")
+    caliper: list[float | None] = Field(
+        ..., description="Largest distances in a pair; null for none", json_schema_extra={"unit": "standard deviations of the score"},
+    )
+    ratio: list[int] = Field(..., description="Comparison pupils sought for each referred pupil", json_schema_extra={"unit": "pupils"})
+    covariates: dict[str, list[str]] = Field(..., description="Other lists of characteristics in the score, by a name of their own")
+    crossed: list[Literal["design", "entries", "method", "distance", "caliper", "ratio", "covariates"]] = Field(
+        ..., description="Choices that are combined with one another; the others change one at a time",
+    )
+
+    @model_validator(mode="after")
+    def _ranges(self) -> MatchingAlternatives:
+        """The same ranges as for the registered choice."""
+        if any(c is not None and not 0 < c <= 5 for c in self.caliper):
+            raise ValueError("an alternative `caliper` lies above 0 and at most 5, or is null")
+        if any(not 1 <= k <= 10 for k in self.ratio):
+            raise ValueError("an alternative `ratio` lies from 1 to 10")
+        if "registered" in self.covariates or not all(self.covariates.values()):
+            raise ValueError("an alternative list of `covariates` needs a name other than `registered` and at least one column")
+        return self
+
+
 class MatchingSection(Section):
     """Stage `matching`: which comparison pupils stand beside the referred ones."""
 
@@ -148,6 +178,7 @@ class MatchingSection(Section):
     baseline_overlap_reason: str | None = Field(
         ..., description="Why the headline matches on a column that overlaps the baseline; null when it does not",
     )
+    alternatives: MatchingAlternatives = Field(..., description="Registered alternatives, each matched anew for the specification curve")
 
     @model_validator(mode="after")
     def _coherent(self) -> MatchingSection:
@@ -159,6 +190,10 @@ class MatchingSection(Section):
         overlapping = [name for name in used if name in BASELINE_COLUMNS]
         if overlapping and not self.baseline_overlap_reason:
             raise ValueError(f"these columns overlap the baseline: {', '.join(overlapping)}. Give `baseline_overlap_reason` or leave them out")
+        others = [name for columns in self.alternatives.covariates.values() for name in columns]
+        unfit = [name for name in others if name in (*OUTCOME_COLUMNS, *BASELINE_COLUMNS)]
+        if unfit:
+            raise ValueError(f"{', '.join(unfit)}: no alternative may match on what overlaps the baseline or is known only after the window")
         for name in ("designs", "score_covariates", "exact_columns"):
             values = getattr(self, name)
             if len(set(values)) != len(values):

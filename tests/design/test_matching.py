@@ -205,6 +205,13 @@ def test_optimal_pairs_make_every_match_that_a_caliper_allows():
     assert not len(match(data, "treated", on=["score"], caliper={"score": 1.0}, caliper_unit="absolute", method="optimal").dropped)
 
 
+def test_optimal_pairs_give_every_unit_a_first_partner_before_anyone_gets_a_second():
+    # Two pairs are possible either way; the first unit with both of its partners is the cheaper one and leaves the second unit without.
+    data = tiny([1, 1, 0, 0, 0], [3.0, 2.0, 2.6, 3.9, -5.0])
+    result = match(data, "treated", on=["score"], caliper={"score": 1.0}, caliper_unit="absolute", method="optimal", ratio=2)
+    assert pair_set(result) == {(0, 3), (1, 2)}
+
+
 def test_a_table_too_large_for_optimal_matching_is_refused(monkeypatch):
     monkeypatch.setattr("evaluation.design.assignment.MOST_CELLS", 100)
     with pytest.raises(ParameterError, match="too many for optimal matching"):
