@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -206,6 +206,29 @@ SecondaryOutcome = Literal["absence_rate_official", "absence_rate_off_site_absen
                            "possible_of_open"]
 
 
+class CurveSection(Section):
+    """Choices of the specification curve that come after matching; those of the matching are in its own section."""
+
+    outcome: list[Literal["absence_rate_official", "absence_rate_off_site_absent", "attended_of_open"]] = Field(
+        ..., description="Other definitions of the primary outcome, by their names in table `cohort_outcomes`",
+    )
+    windows: list[Annotated[list[int], Field(min_length=2, max_length=2)]] = Field(
+        ..., description="Other windows as pairs of gap and measured length, inside the registered ones", json_schema_extra={"unit": "half-terms"},
+    )
+    weighting: list[Literal["sessions"]] = Field(..., description="Other weighting: by possible sessions in the baseline")
+    interval: list[Literal["CR1", "CR3"]] = Field(..., description="Other standard errors by school, with degrees of freedom of schools less one")
+    crossed: list[Literal["outcome", "windows", "weighting", "interval"]] = Field(
+        ..., description="Choices that are combined with every match; the others are changed one at a time with the registered match",
+    )
+
+    @model_validator(mode="after")
+    def _ranges(self) -> CurveSection:
+        """Windows that can be laid around an eligibility window."""
+        if any(gap < 0 or length < 1 for gap, length in self.windows):
+            raise ValueError("`windows` needs gaps of at least 0 and measured lengths of at least 1")
+        return self
+
+
 class ImpactSection(Section):
     """Stage `impact`: what difference mentoring made, by which test, and by which rule it is put into words."""
 
@@ -258,6 +281,7 @@ class ImpactSection(Section):
                                      "no_single_area_carries_it", "no_single_school_carries_it"]] = Field(
         ..., description="Checks that must pass before an improvement is called secure",
     )
+    specification_curve: CurveSection = Field(..., description="Registered choices of the specification curve beside those of the matching")
 
     @model_validator(mode="after")
     def _coherent(self) -> ImpactSection:
