@@ -1,5 +1,6 @@
 """Who is compared with whom: cohort, windows, flow, matching, weights, balance."""
 
+from evaluation.design.alternatives import Alternative, AlternativeMatches, match_alternatives, registered_alternatives
 from evaluation.design.balance import Balance, balance
 from evaluation.design.baseline import baseline_table, school_selection
 from evaluation.design.cohort import Cohort, build_cohort
@@ -15,8 +16,9 @@ from evaluation.design.weighting import ReferralRisk, Weighting, propensity_weig
 from evaluation.design.windows import Windows, season_matched_windows
 
 __all__ = [
-    "OUTCOMES", "Balance", "Cohort", "MatchedCohort", "Matching", "OfferWeights", "Outcome", "ReferralRisk", "Weighting", "Windows", "attrition",
-    "balance", "baseline_table", "build_cohort", "co_interventions", "cohort_flow", "comparison_pool", "design_rows", "match", "match_cohort",
-    "matched_counts", "measure_outcomes", "offer_weights", "outcome_rows", "outcome_summary", "propensity_weights", "referral_risk_weights",
-    "regression_to_mean", "risk_overlap", "school_balance", "school_selection", "score_overlap", "season_matched_windows", "stack_counts", "weighted_trajectories",
+    "OUTCOMES", "Alternative", "AlternativeMatches", "Balance", "Cohort", "MatchedCohort", "Matching", "OfferWeights", "Outcome", "ReferralRisk",
+    "Weighting", "Windows", "attrition", "balance", "baseline_table", "build_cohort", "co_interventions", "cohort_flow", "comparison_pool",
+    "design_rows", "match", "match_alternatives", "match_cohort", "matched_counts", "measure_outcomes", "offer_weights", "outcome_rows",
+    "outcome_summary", "propensity_weights", "referral_risk_weights", "registered_alternatives", "regression_to_mean", "risk_overlap",
+    "school_balance", "school_selection", "score_overlap", "season_matched_windows", "stack_counts", "weighted_trajectories",
 ]

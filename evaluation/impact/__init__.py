@@ -22,18 +22,22 @@ from evaluation.impact.limitations import limitations
 from evaluation.impact.outcomes import annual_estimates, outcome_estimates, outcomes_table
 from evaluation.impact.robustness import robustness_tests
 from evaluation.impact.sensitivity import sensitivity_bracket
+from evaluation.impact.specification_curve import SpecificationCurve, specification_curve
+from evaluation.impact.specification_test import JointTest, joint_test, joint_test_of
 from evaluation.impact.sun_abraham import SunAbraham, sun_abraham_effects
 from evaluation.impact.trends import Trends, trends
 from evaluation.impact.truth import truth_comparison
 from evaluation.impact.two_way import TwoWayFit, two_way_effects
 from evaluation.impact.verdict import Verdict, checks_table, own_checks, verdict, verdict_rows
 
-__all__ = ["AggregatedEffects", "AndersonRubinSet", "BaconDecomposition", "ChangeEstimate", "Comparison", "ComplierEffect",
-           "Decision", "Estimate", "Estimated", "EventStudyFit", "GroupTimeEffects", "HonestBounds", "ImputationFit",
-           "NotEstimated", "PreTest", "RandomIntercept", "SunAbraham", "Trends", "TwoWayFit", "Verdict", "annual_estimates",
-           "bacon_decomposition", "checks_table", "complier_effect", "days_over_window", "decide", "estimate_change",
-           "estimates_table", "event_studies", "event_study", "event_study_table", "group_time_check", "group_time_effects",
-           "hedges_g", "honest_bounds", "impact_diagnostics", "imputation_effects", "intraclass_correlation", "limitations",
-           "outcome_estimates", "outcomes_table", "own_checks", "part_estimates", "robustness_tests", "sensitivity_bracket",
-           "side_by_side", "smallest_detectable_effect", "stacks_apart", "sun_abraham_effects", "trends", "trial_estimates",
-           "truth_comparison", "two_way_effects", "two_way_weights", "verdict", "verdict_rows"]
+__all__ = ["AggregatedEffects", "AndersonRubinSet", "BaconDecomposition", "ChangeEstimate", "Comparison",
+           "ComplierEffect", "Decision", "Estimate", "Estimated", "EventStudyFit", "GroupTimeEffects", "HonestBounds",
+           "ImputationFit", "JointTest", "NotEstimated", "PreTest", "RandomIntercept", "SpecificationCurve",
+           "SunAbraham", "Trends", "TwoWayFit", "Verdict", "annual_estimates", "bacon_decomposition", "checks_table",
+           "complier_effect", "days_over_window", "decide", "estimate_change", "estimates_table", "event_studies",
+           "event_study", "event_study_table", "group_time_check", "group_time_effects", "hedges_g", "honest_bounds",
+           "impact_diagnostics", "imputation_effects", "intraclass_correlation", "joint_test", "joint_test_of",
+           "limitations", "outcome_estimates", "outcomes_table", "own_checks", "part_estimates", "robustness_tests",
+           "sensitivity_bracket", "side_by_side", "smallest_detectable_effect", "specification_curve", "stacks_apart",
+           "sun_abraham_effects", "trends", "trial_estimates", "truth_comparison", "two_way_effects",
+           "two_way_weights", "verdict", "verdict_rows"]

@@ -15,6 +15,7 @@ import pandas as pd
 
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.change import ChangeEstimate
+from evaluation.impact.specification_curve import SpecificationCurve
 from evaluation.inference.assignments import assignments
 
 MEDIAN, MEAN_T = "median effect", "mean t"
@@ -23,6 +24,7 @@ ROUNDING = 1e-9
 STEP = 250
 """Assignments worked through at a time."""
 
+COLUMNS = ["statistic", "value", "p_value", "floor", "branches", "left_out", "assignments", "enumerated", "schools_treated", "schools", "method"]
 HELD = "matches held, school labels dealt again within areas"
 REMATCHED = "matched anew under every assignment"
 
@@ -103,6 +105,18 @@ def joint_test(changes: Sequence[ChangeEstimate], *, draws: int, seed: int, left
                       "assignments": len(under) + (0 if dealt.enumerated else 1), "enumerated": dealt.enumerated, "schools_treated": int(treated.sum()),
                       "schools": len(treated), "method": HELD if rematch is None else REMATCHED})  # fmt: skip
     return JointTest(pd.DataFrame(lines))
+
+
+def joint_test_of(curve: SpecificationCurve, *, draws: int, seed: int) -> pd.DataFrame:
+    """Table ``specification_tests`` of a curve: its branches within areas, matches held.
+
+    Without a branch within areas the table has no rows: between areas no label can be dealt again.
+    """
+    inside = dict(zip(curve.frame["branch_id"], curve.frame["design"] == "within_area", strict=True))
+    changes = [branch.change for branch in curve.branches if branch.change is not None and inside[branch.branch_id]]
+    if not changes:
+        return pd.DataFrame(columns=COLUMNS)
+    return joint_test(changes, draws=draws, seed=seed, left_out=len(curve.branches) - len(changes)).frame
 
 
 def _schools(changes: Sequence[ChangeEstimate]) -> pd.DataFrame:
