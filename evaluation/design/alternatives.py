@@ -183,17 +183,18 @@ def _match_one(one: Alternative, usable: pd.DataFrame | str, lost: int, rules: M
             raise UnidentifiedError(usable)
         weights = _weights(usable, one, rules, seed)
     except UnidentifiedError as error:
+        lost += 0 if isinstance(usable, str) else int(usable["treated"].sum())
         return {**line, "referred": 0, "comparison": 0, "effective_n": 0.0, "unmatched": lost, "failed": error.message}, empty
-    used = weights > 0
-    treated = usable["treated"] == 1
-    counts = {"referred": int((used & treated).sum()), "comparison": int((used & ~treated).sum()), "effective_n": effective_sample_size(weights[~treated]),
-              "unmatched": lost + int((treated & ~used).sum()), "failed": None}  # fmt: skip
-    rows = usable.loc[used, KEY].assign(match_id=one.match_id, treated=treated[used], weight=weights[used])
+    weights = weights[weights > 0]
+    treated = usable.loc[weights.index, "treated"] == 1
+    counts = {"referred": int(treated.sum()), "comparison": int((~treated).sum()), "effective_n": effective_sample_size(weights[~treated]),
+              "unmatched": lost + int(usable["treated"].sum() - treated.sum()), "failed": None}  # fmt: skip
+    rows = usable.loc[weights.index, KEY].assign(match_id=one.match_id, treated=treated, weight=weights)
     return {**line, **counts}, rows[["match_id", *KEY, "treated", "weight"]].reset_index(drop=True)
 
 
 def _weights(usable: pd.DataFrame, one: Alternative, rules: MatchingSection, seed: int) -> pd.Series:
-    """Weights on the usable rows, 0 for those that are in no comparison."""
+    """Weights by row of the usable ones; those of matched sets in the order of the sets, as the registered match has them."""
     exact = exact_columns(one.design, _with_entries(rules, one))
     if one.method == "same_rule":
         return _scaled_to_treated(usable, [c for c in ("area_code", "stack", "qualified_before") if c in (*exact, "stack")])
@@ -211,7 +212,8 @@ def _weights(usable: pd.DataFrame, one: Alternative, rules: MatchingSection, see
         options |= {"order": queue, "replace": one.method == "nearest_reuse"} | ({"reuse_cap": REUSE_CAP} if one.method == "nearest_reuse" else {})
     if one.ratio is not None:
         options["ratio"] = one.ratio
-    return match(data, "treated", on=columns, method=one.method.removesuffix("_reuse"), **options).weights
+    matching = match(data, "treated", on=columns, method=one.method.removesuffix("_reuse"), **options)
+    return matching.weights.loc[matching.pairs["unit"].drop_duplicates()]
 
 
 def _scaled_to_treated(usable: pd.DataFrame, cells: list[str]) -> pd.Series:
