@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from evaluation.design.balance import effective_sample_size
 from evaluation.errors import UnidentifiedError
@@ -161,6 +162,4 @@ def smallest_detectable_effect(std_error: float, df: float, *, confidence_level:
     float
         In the units of the standard error.
     """
-    from scipy.stats import t
-
-    return float((t.ppf(0.5 + confidence_level / 2.0, df) + t.ppf(power, df)) * std_error)
+    return float((stdtrit(df, 0.5 + confidence_level / 2.0) + stdtrit(df, power)) * std_error)

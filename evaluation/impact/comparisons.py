@@ -32,6 +32,8 @@ BY_SESSIONS = "pupils weigh as many sessions as they could attend in the baselin
 
 FEWEST_REFERRED = 5  # an offer effect divided by the share of fewer pupils says nothing
 
+NEEDED = (*KEY, "treated", "area_code", "school_id", "followup_possible", "baseline_possible", "started", "referred", "referred_by_followup", "change")
+
 COUNTED_BY = {("B", "started"): "started", ("A", "referred"): "referred_by_followup"}
 """By estimand and level: the cohort's column that marks these pupils among the treated; all treated where none is given."""
 
@@ -73,6 +75,12 @@ class Prepared:
     unscaled: str | None
     unmatched: pd.Series
     entries: str
+
+    @property
+    def slim(self) -> Prepared:
+        """The same with the columns alone that an estimate needs, for the many estimates that are made of it."""
+        wanted = [name for name in (*NEEDED, self.weight, self.unscaled) if name is not None]
+        return replace(self, rows=self.rows[list(dict.fromkeys(wanted))])
 
 
 @dataclass(frozen=True)

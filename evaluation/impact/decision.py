@@ -76,7 +76,9 @@ def decide(change: ChangeEstimate, *, within_area: bool, rules: ImpactSection, u
         An area has no school without mentors, or the randomisation test has nothing to stand on.
     """
     block = "area_code" if within_area else None
-    counts = count_clusters(change.rows, "treated", cluster="school_id", block=block, weights="weight")
+    # Rows of equal school and arm count alike, so that one of each is enough; all of them have a weight.
+    schools = change.rows[["school_id", "treated", "area_code"]].drop_duplicates()
+    counts = count_clusters(schools, "treated", cluster="school_id", block=block)
     named = decision_test(counts, df=change.df, minimum_treated=rules.minimum_treated_schools, minimum_df=rules.minimum_df)
     reason = _in_schools(named.reason)
     if named.test == CR2_SATTERTHWAITE:

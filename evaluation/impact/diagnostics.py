@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.change import days_over_window, estimate_change, smallest_detectable_effect
@@ -106,8 +107,6 @@ def stacks_apart(found: list[Estimated], *, rules: ImpactSection) -> pd.DataFram
         ``stacks, estimate, conf_low, conf_high`` (percentage points of sessions attended), ``df`` (Satterthwaite degrees of freedom;
         all four missing where a group cannot be estimated), ``n_treated, n_comparison``.
     """
-    from scipy.stats import t
-
     item = next(item for item in found if _leads_on_referred(item))
     lines = []
     for stacks, inside in ((FIRST_STACKS, item.change.rows["windows_before"] == 0), (LATER_STACKS, item.change.rows["windows_before"] > 0)):
@@ -119,7 +118,7 @@ def stacks_apart(found: list[Estimated], *, rules: ImpactSection) -> pd.DataFram
         except UnidentifiedError:
             lines.append(line)
             continue
-        reach = float(t.ppf(0.5 + rules.confidence_level / 2.0, change.df)) * change.std_error
+        reach = float(stdtrit(change.df, 0.5 + rules.confidence_level / 2.0)) * change.std_error
         lines.append(line | {"estimate": change.estimate, "conf_low": change.estimate - reach, "conf_high": change.estimate + reach, "df": change.df})
     return pd.DataFrame(lines)
 

@@ -103,7 +103,7 @@ def part_estimates(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatched:
 
 def registered(items: list[Prepared]) -> list[Prepared]:
     """The comparisons by which the registered estimands are estimated: matched for B, weighted by risk for A."""
-    return [item for item in items if item.comparison.method in (MATCHED, RISK_WEIGHTED)]
+    return [item.slim for item in items if item.comparison.method in (MATCHED, RISK_WEIGHTED)]
 
 
 def _attempt(item: Prepared, refused: NotEstimated, **options) -> Estimated | None:

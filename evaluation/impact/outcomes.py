@@ -48,9 +48,9 @@ def outcome_estimates(cohort: pd.DataFrame, match_weights: pd.DataFrame, unmatch
     check_outcomes(rules.secondary_outcomes, outcomes)
     items = registered(prepared(cohort, match_weights, unmatched, offer_weights, rules=rules))
     refused = NotEstimated() if refused is None else refused
-    found = []
+    found, rows = [], cohort[[*KEY, "analysed", "baseline_rate", "followup_rate", "change"]]
     for name in rules.secondary_outcomes:
-        measured = outcome_rows(cohort, outcomes, name)[[*KEY, "change"]].rename(columns={"change": name})
+        measured = outcome_rows(rows, outcomes, name)[[*KEY, "change"]].rename(columns={"change": name})
         for item in items:
             own = with_outcome(item, measured, name)
             sign = -1 if name.startswith("absence_rate") else 1
