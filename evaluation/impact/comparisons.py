@@ -175,8 +175,15 @@ def _offer(cohort: pd.DataFrame, offer_weights: pd.DataFrame, comparison: Compar
 
 def _same_rule(cohort: pd.DataFrame, comparison: Comparison, entries: str) -> Prepared | None:
     which = {"entries": entries, "referred_only": comparison.estimand == "B"}
-    rows = design_rows(cohort, comparison.design, **which)
-    return Prepared(comparison, rows, None, None, outside_design(cohort, comparison.design, **which).groupby("stack").size(), entries)
+    rows, lost = design_rows(cohort, comparison.design, **which), outside_design(cohort, comparison.design, **which).groupby("stack").size()
+    if entries != "matched_history" or comparison.estimand == "A":
+        return Prepared(comparison, rows, None, None, lost, entries)
+    # Pupils of one history are compared with one another, as they are where they are matched.
+    arms = rows.groupby([*(["area_code"] if comparison.within_area else []), "stack", "qualified_before"])["treated"]
+    share = arms.transform("mean")
+    rows = rows.assign(by_history=np.where(rows["treated"] == 1, 1.0, share / (1.0 - share).where(share < 1, 1.0)))
+    lacking = rows.loc[share == 1].groupby("stack").size()
+    return Prepared(comparison, rows.loc[(share > 0) & (share < 1)], "by_history", None, lost.add(lacking, fill_value=0), entries)
 
 
 def estimate(item: Prepared, *, rules: ImpactSection, seed: int, outcome: str = "change", sign: int = -1, scale: bool | None = None,
@@ -205,7 +212,7 @@ def estimate(item: Prepared, *, rules: ImpactSection, seed: int, outcome: str = 
     if comparison.design == "between_areas":
         said.append(NO_AREA_SHOCKS)
     left = int(item.unmatched.sum()) + change.left_out
-    if left and comparison.estimand == "B" and item.weight is not None:
+    if left and comparison.method in (MATCHED, PRE_MEANS_MATCHED):
         said.append(f"about matched pupils only: {left} referred pupils have no comparison pupil")
     elif left:
         said.append(f"not about {left} pupils of schools with mentors whose area or stack is outside this comparison or holds no comparison pupil")
