@@ -35,12 +35,14 @@ LIMITATIONS = {
 """By ``matching.entries``: the bias that comes with the registered choice, as an item of table ``impact_diagnostics``."""
 
 
-def impact_diagnostics(found: list[Estimated], *, rules: ImpactSection, tests: pd.DataFrame | None = None) -> pd.DataFrame:
+def impact_diagnostics(found: list[Estimated], *, rules: ImpactSection, tests: pd.DataFrame | None = None,
+                       refused: dict[str, str] | None = None) -> pd.DataFrame:
     """Table ``impact_diagnostics``: what stands behind each comparison, one number a row.
 
     ``change_treated`` is the before-and-after figure of the treated. It is no effect: ``change_comparison`` says what would have
     happened anyway. With ``tests`` (table ``robustness_tests``) the registered comparisons also say which test decides, whether the tests
-    beside it agree, and on how many schools the effect rests.
+    beside it agree, and on how many schools the effect rests. With ``refused`` every secondary estimate that could not be made has a row
+    with its reason.
     """
     lines = []
     for item in found:
@@ -67,6 +69,7 @@ def impact_diagnostics(found: list[Estimated], *, rules: ImpactSection, tests: p
         if _leads_on_referred(item):
             lines += _stack_lines(item, rules)
     lines.append(_lead(found, rules))
+    lines += [(key, "not_estimated", None, None, reason) for key, reason in (refused or {}).items()]
     name, said = LIMITATIONS[found[0].entries]
     lines.append(("study", name, None, None, said))
     return pd.DataFrame(lines, columns=["analysis", "item", "value", "unit", "text"])

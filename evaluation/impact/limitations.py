@@ -66,7 +66,8 @@ def _on_selection(lead: pd.Series, estimates: pd.DataFrame, entries: str) -> lis
     opposite = bool(by_referral and offer["estimate"] * lead["estimate"] < 0)
     return [
         ("choice_of_pupils", by_referral, None, None,
-         "The leading effect depends on how pupils were chosen: whoever referred them may have known more than the registers do." if by_referral else
+         "The leading effect depends on how pupils were chosen. Whoever referred them may have known more than the registers do: where mentors are sent to "
+         "pupils known to be declining, or to be improving already, its interval hardly ever holds the truth in simulation." if by_referral else
          "The leading effect does not depend on how pupils were chosen among the eligible."),
         ("entry_rule", by_referral, None, None, LIMITATIONS[entries][1]),
         ("offer_points_elsewhere", opposite, float(offer["estimate"]), POINT,
@@ -153,10 +154,9 @@ def _on_checks(checks: pd.DataFrame) -> list[Line]:
 def _on_what_is_missing(lead: pd.Series, estimates: pd.DataFrame, refused: NotEstimated) -> list[Line]:
     first = estimates.loc[(estimates["part"] == FIRST_YEAR) & (estimates["scale"] == POINTS) & (estimates["outcome"] == PRIMARY)
                           & (estimates["estimand"] == lead["estimand"]) & (estimates["design"] == lead["design"]) & (estimates["level"] == lead["level"])]
-    shown = ", ".join(sorted(refused)[:3]) + (" and others" if len(refused) > 3 else "")
     return [
         ("first_year_apart", not len(first), None, None, "The programme's first year, in which it was tested and refined, is shown apart from later years."
          if len(first) else "The programme's first year cannot be told apart from later years."),
-        ("not_estimated", bool(refused), float(len(refused)), "estimates", f"{len(refused)} secondary estimates could not be made: {shown}." if refused else
+        ("not_estimated", bool(refused), float(len(refused)), "estimates", f"Secondary estimates that could not be made: {len(refused)}. Each stands with its reason among the diagnostics." if refused else
          "Every secondary estimate could be made."),
     ]

@@ -7,6 +7,7 @@ import pandas as pd
 from evaluation.design import OUTCOMES
 from evaluation.impact.estimates import ALL_STACKS, DAYS, POINTS, PRIMARY, PUPILS, estimate_title
 from evaluation.impact.outcomes import ANNUAL
+from evaluation.impact.robustness import DISAGREE
 from evaluation.inference.decision import CR2_SATTERTHWAITE
 
 PLACES = {"within_area": "within areas", "between_areas": "between areas"}
@@ -42,6 +43,16 @@ def decision_view(estimates: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame:
             said = "not made" if pd.isna(other["agrees"]) else "yes" if other["agrees"] else "no"
             lines.append(name | {"test": other["test"].capitalize(), "agrees": said, **{c: other[c] for c in ("estimate", "conf_low", "conf_high", "p_value")}})
     return pd.DataFrame(lines, columns=["comparison", "test", "estimate", "conf_low", "conf_high", "p_value", "agrees"])
+
+
+def disagreement(diagnostics: pd.DataFrame) -> str:
+    """Whether the tests beside the decision test agree with it, for every registered comparison: the fixed sentences."""
+    said = diagnostics.loc[diagnostics["item"].eq("tests_disagree")]
+    apart = said.loc[said["value"].eq(1.0), "analysis"]
+    if apart.empty:
+        return said["text"].iloc[0]
+    named = " and ".join(key.replace("_", " ") for key in apart)
+    return f"{DISAGREE} This is so for {named}{'' if len(apart) == len(said) else '; elsewhere they agree'}."
 
 
 def parts_view(estimates: pd.DataFrame, *, design: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from evaluation.impact import (
 )
 from evaluation.impact.event_study import EventStudyFit
 from evaluation.impact.robustness import AGREE, DISAGREE, TWO_WAY, WILD
-from evaluation.impact.views import decision_view, pooled
+from evaluation.impact.views import decision_view, disagreement, pooled
 from evaluation.inference import linear
 from small_trial import section
 
@@ -221,3 +221,15 @@ def test_limitations_on_selection_checks_and_what_is_missing(drawn, limited):
 def test_pooled_rows_hold_no_part_and_no_other_outcome(drawn):
     rows = pooled(drawn.estimates)
     assert len(rows) == len(drawn.found) and rows["outcome"].eq("absence_rate").all()
+
+
+def test_every_estimate_that_could_not_be_made_stands_with_its_reason(drawn):
+    rows = impact_diagnostics(drawn.found, rules=drawn.rules, refused=NotEstimated({"B_x": "nobody is left"})).query("item == 'not_estimated'")
+    assert rows[["analysis", "text"]].to_numpy().tolist() == [["B_x", "nobody is left"]]
+
+
+def test_the_sentence_on_tests_names_the_comparisons_where_they_disagree(drawn):
+    assert disagreement(drawn.diagnostics.assign(value=0.0)) == AGREE
+    apart = drawn.diagnostics.copy()
+    apart.loc[apart["item"].eq("tests_disagree"), "value"] = (apart["analysis"] == LEAD).astype(float)
+    assert disagreement(apart).startswith(DISAGREE) and "B referred within area matched; elsewhere they agree." in disagreement(apart)
