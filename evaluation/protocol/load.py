@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,15 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class LoadedProtocol:
-    """A protocol with the file it came from and the digest of its resolved values."""
+    """A protocol with the file it came from, the digest of its resolved values, and what stands beside each value.
+
+    ``notes`` maps a key such as "matching.caliper" to the comment above it, on its line and below it: where the value comes from.
+    """
 
     protocol: ProtocolHeader
     path: Path
     digest: str
+    notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -70,7 +74,34 @@ def load_protocol(path: Path, kinds: dict[str, type[ProtocolHeader]] | None = No
         raise ParameterError(f"`kind` is {kind!r}; known kinds of study are {', '.join(sorted(kinds))}",
                              where=_where(path, lines, ("kind",)), mend="set `kind` to one of them")
     protocol = validate(kinds[kind], values, path=path, lines=lines)
-    return LoadedProtocol(protocol=protocol, path=path, digest=digest_of(resolved(protocol)))
+    return LoadedProtocol(protocol=protocol, path=path, digest=digest_of(resolved(protocol)), notes=_notes(path.read_text(encoding="utf-8-sig"), lines))
+
+
+def _notes(text: str, lines: dict[tuple, int]) -> dict[str, str]:
+    """The comment of each key: the block right above it, on its line, and on lines of comment alone that follow further to the right."""
+    rows = text.splitlines()
+    taken: dict[int, tuple] = {}
+    for location, line in lines.items():
+        if all(isinstance(part, str) for part in location):
+            taken.setdefault(line, location)
+    found = {}
+    for line, location in taken.items():
+        row, said = rows[line - 1], []
+        indent, above = len(row) - len(row.lstrip()), line - 2
+        while above >= 0 and (alone := _COMMENT_ALONE.fullmatch(rows[above])) and len(alone[1]) == indent and not set(alone[2]) <= {"-", " "}:
+            said.insert(0, alone[2])
+            above -= 1
+        beside = _COMMENT.search(row)
+        if beside:
+            said += [*([";"] if said else []), beside[1]]
+            for later in rows[line:]:
+                alone = _COMMENT_ALONE.fullmatch(later)
+                if alone is None or len(alone[1]) <= indent:
+                    break
+                said.append(alone[2])
+        if said:
+            found[".".join(location)] = " ".join(part.strip() for part in said).replace(" ; ", "; ")
+    return found
 
 
 def resolved(model: Any) -> dict[str, Any]:
@@ -198,6 +229,8 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[tuple, int]]:
                              mend="correct the syntax at that line") from error
 
 
+_COMMENT = re.compile(r"(?<=\s)#\s?(.*)$")
+_COMMENT_ALONE = re.compile(r"(\s*)#\s?(.*)")
 _PLAIN = {"int": re.compile(r"[-+]?(0|[1-9][0-9]{0,18})"), "float": re.compile(r"[-+]?[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|[-+]?\.(inf|nan)|\.nan", re.I)}
 
 

@@ -11,6 +11,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -103,6 +105,38 @@ def style_axes(ax: Axes, *, grid: str | None = "y") -> Axes:
             text.set_fontsize(BODY_POINTS)
             text.set_color(TEXT_COLOUR)
     return ax
+
+
+def zero_line(ax: Axes, axis: str = "y") -> None:
+    """Draw the line of no difference behind the data: across for ``axis="y"``, upright for ``axis="x"``."""
+    draw = ax.axhline if axis == "y" else ax.axvline
+    draw(0, color=QUIET_COLOUR, linewidth=1, zorder=0.5)
+
+
+def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str]], *, points: float = BODY_POINTS) -> None:
+    """Write the name of each line beside its end, apart from each other, in place of a legend.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        With its limits already set.
+    ends : sequence of tuple
+        ``(x, y, words)`` of the last point of each line, in data units. The words are in the colour of text, for the
+        palette's colours are too light to read: the line beside them says which is meant.
+    points : float
+        Size of the words.
+    """
+    low, high = ax.get_ylim()
+    height = ax.figure.get_size_inches()[1] * 72 * 0.75  # of the axes, near enough to keep words apart
+    apart = abs(high - low) * 1.25 * points / height
+    ordered = sorted(ends, key=lambda end: end[1])
+    places: list[float] = []
+    for _, y, words in ordered:
+        lines = words.count("\n") + 1
+        places.append(y if not places else max(y, places[-1] + apart * lines))
+    shift = sum(place - y for place, (_, y, _) in zip(places, ordered, strict=True)) / max(len(ordered), 1)
+    for place, (x, _, words) in zip(places, ordered, strict=True):
+        ax.annotate(words, (x, place - shift), xytext=(9, 0), textcoords="offset points", va="center", fontsize=points, color=TEXT_COLOUR, annotation_clip=False)
 
 
 def png_bytes(figure: Figure, label: str | None = None) -> bytes:

@@ -75,7 +75,7 @@ def dictionary_digest(path: Path) -> str:
 
 
 def stage_components(root: Path, kind: Kind, stage: Stage, source: StageSource, *, values: dict[str, Any],
-                     inputs: dict[str, str], label: str, effects_run: bool) -> dict[str, Any]:
+                     inputs: dict[str, str], label: str, effects_run: bool, notes: dict[str, str] | None = None) -> dict[str, Any]:
     """All that a stage's result depends on, as plain values.
 
     ``inputs`` maps each table and raw file that the stage reads to its SHA-256.
@@ -97,6 +97,7 @@ def stage_components(root: Path, kind: Kind, stage: Stage, source: StageSource, 
     }
     if stage.whole_protocol:
         components["protocol"] = values
+        components["notes"] = notes or {}
     return components
 
 
@@ -117,6 +118,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         said.append(f"data label {old.get('label')} -> {new['label']}")
     if old.get("effects") != new["effects"]:
         said.append("the report kind changed which stages run")
+    said += [f"the comment beside {name} changed" for name in _changed_keys(old.get("notes", {}), new.get("notes", {}))[:3]]
     said += [f"input {name} changed" for name in _changed_keys(old.get("inputs", {}), new["inputs"])]
     cells = _changed_keys(dict(old.get("code", [])), dict(new["code"]))
     if old.get("code") != new["code"]:

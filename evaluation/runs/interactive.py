@@ -175,6 +175,7 @@ def _run_context(root: Path, kind: Kind, stage: Stage, manifest: dict[str, Any],
         "truth": str(data / "truth" / "pupil_effects.parquet") if stage.truth and data and (data / "truth" / "pupil_effects.parquet").is_file() else None,
         "label": manifest["data_label"], "seed": manifest["seed"], "parameters": protocol[stage.section],
         "protocol": protocol if stage.whole_protocol else None,
+        "notes": read_json(folder / stage.name / STEP)["components"].get("notes", {}) if stage.whole_protocol and stage.name in present else {},
     }
 
 

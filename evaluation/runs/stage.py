@@ -6,7 +6,7 @@ import difflib
 import errno
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ class OpenStage:
     truth_path: Path | None
     protocol_values: dict[str, Any] | None
     study_kind: Kind
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, name: str) -> pd.DataFrame:
         """A table of an earlier stage, with the dictionary's types; of no rows where a formative run left its stage out.
@@ -202,7 +203,7 @@ def open_stage(name: str, variables: Mapping[str, Any], kind: str | None = None)
         folder=folder, declared=stage, sources=context["tables"], skipped=tuple(context["skipped"]),
         data=Path(context["data"]) if context["data"] else None,
         truth_path=Path(context["truth"]) if context["truth"] and stage.truth else None,
-        protocol_values=context["protocol"] if stage.whole_protocol else None, study_kind=study_kind)
+        protocol_values=context["protocol"] if stage.whole_protocol else None, study_kind=study_kind, notes=context.get("notes") or {})
     return opened
 
 

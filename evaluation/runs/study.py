@@ -78,7 +78,7 @@ class Study:
         """All that the stage's result depends on."""
         return stage_components(self.root, self.kind, stage, self.sources[stage.name], values=self.values,
                                 inputs=self.inputs(stage, results), label=self.data.label if self.data else "restricted",
-                                effects_run=self.effects_run)
+                                effects_run=self.effects_run, notes=self.loaded.notes)
 
     def why(self, stage: Stage, components: dict[str, Any]) -> str:
         """In words, why a stage runs although an earlier result of this study may be stored."""
@@ -99,6 +99,7 @@ class Study:
             "truth": str(truth.resolve()) if stage.truth and truth else None,
             "label": self.data.label if self.data else "restricted", "seed": self.values["execution"]["seed"],
             "parameters": self.values[stage.section], "protocol": self.values if stage.whole_protocol else None,
+            "notes": self.loaded.notes if stage.whole_protocol else {},
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluation.reporting.palette import BODY_POINTS, DUO, QUIET_COLOUR, new_figure, style_axes
+from evaluation.reporting.palette import BODY_POINTS, DUO, QUIET_COLOUR, label_ends, new_figure, style_axes
 from evaluation.reporting.text import number_text
 
 if TYPE_CHECKING:
@@ -53,12 +53,13 @@ def arms_figure(arms: pd.DataFrame) -> Figure:
     for arm, words, colour, line, marker in ARMS:
         ax.plot(arms["event_time"], arms[arm], color=colour, linestyle=line, marker=marker, linewidth=2, label=words)
     ax.set_ylim(bottom=0)
+    ax.set_xlim(arms["event_time"].min() - 0.3, arms["event_time"].max() + 0.2)
+    label_ends(ax, [(arms["event_time"].iloc[-1], arms[arm].iloc[-1], words.replace(", ", ",\n")) for arm, words, *_ in ARMS])
     ax.set_xticks(arms["event_time"], [number_text(int(time)) for time in arms["event_time"]])
     ax.annotate("window in which\npupils were chosen", (0, 0.03), xycoords=("data", "axes fraction"), xytext=(6, 0),
                 textcoords="offset points", fontsize=BODY_POINTS - 1, color=QUIET_COLOUR)  # fmt: skip
     ax.set_xlabel("Half-terms from that window")
     ax.set_ylabel("Sessions absent (%)")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=2, frameon=False, fontsize=BODY_POINTS)
     return style_axes(ax).figure
 
 

@@ -85,7 +85,7 @@ def render_editions(notebooks: Sequence[StageNotebook], meta: ReportMeta) -> dic
     refuse_findings(findings)
     (front, back), others = _parted(reports[0]), [item for item in notebooks if item.stage != REPORT_STAGE]
     editions = {
-        "technical.html": _edition([front, *others, *([back] if back.notebook["cells"] else [])], meta, technical=True),
+        "technical.html": _edition([front, *others, *([back] if back.notebook["cells"] else [])], meta, technical=True, back=back),
         "summary.html": _edition([front], meta, technical=False),
     }
     for name, html in editions.items():
@@ -183,12 +183,12 @@ def _text(source: Any) -> str:
     return source if isinstance(source, str) else "".join(source)
 
 
-def _edition(notebooks: Sequence[StageNotebook], meta: ReportMeta, *, technical: bool) -> str:
+def _edition(notebooks: Sequence[StageNotebook], meta: ReportMeta, *, technical: bool, back: StageNotebook | None = None) -> str:
     from markupsafe import Markup
 
     used: set[str] = set()
     headings: list[Heading] = []
-    stages = [(item.stage, _cells(item, technical, used, headings)) for item in notebooks]
+    stages = [(item.stage, "Assumptions, changes and terms" if item is back else f"Stage: {item.stage.replace('_', ' ')}", _cells(item, technical, used, headings, titled=not technical or item is back)) for item in notebooks]
     about = Heading(2, "about-this-report", "About this report")
     record = record_parts(meta) if technical else []
     contents = [heading for heading in [*headings, about, *(heading for heading, _ in record)] if heading.level <= DEEPEST_IN_CONTENTS]
@@ -217,13 +217,13 @@ def _linked_tables(html: str, meta: ReportMeta, technical: bool) -> str:
     return _TABLE_LINK.sub(link, html)
 
 
-def _cells(item: StageNotebook, technical: bool, used: set[str], headings: list[Heading]) -> list[_Cell]:
+def _cells(item: StageNotebook, technical: bool, used: set[str], headings: list[Heading], *, titled: bool) -> list[_Cell]:
     cells = []
     injected = any(INJECTED in _tags(cell) for cell in item.notebook["cells"])
     for position, cell in enumerate(item.notebook["cells"]):
         where, source = _where(item.stage, cell, position), _text(cell.get("source", ""))
         if cell["cell_type"] == "markdown":
-            cells.append(_Cell(where, "prose", prose_html(source, item.stage, used, headings, titled=not technical), "", ""))
+            cells.append(_Cell(where, "prose", prose_html(source, item.stage, used, headings, titled=titled), "", ""))
         elif cell["cell_type"] == "code":
             html = "".join(_output_html(output, technical) for output in cell.get("outputs", ()))
             defaults = injected and PARAMETERS in _tags(cell)

@@ -1,0 +1,124 @@
+"""The assumptions log: every registered value with its unit, what it rests on, and where the answer would turn round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from evaluation.reporting.text import date_text, number_text
+from evaluation.reporting.words import STANDINGS, value_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evaluation.protocol.base import ProtocolHeader
+
+LEFT_OUT = frozenset({"study", "kind", "title", "protocol_version", "registered_on", "report_kind", "amendments", "execution", "simulation"})
+"""Parts of a protocol that are no assumption of the analysis, or are used with simulated data only."""
+
+NOT_SOUGHT = "not sought"
+LONGEST_VALUE = 1_000
+
+
+def assumptions_log(protocol: ProtocolHeader, notes: Mapping[str, str], switching: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Return the assumptions of a study, in the order of its protocol.
+
+    Parameters
+    ----------
+    protocol : ProtocolHeader
+        The whole protocol.
+    notes : mapping of str to str
+        What stands beside each value of the params file, by key ("matching.caliper").
+    switching : mapping of str to str, optional
+        By name of a value, the value at which the answer would turn round, in words.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``section, name, value, unit, meaning, source, standing, switching_value``: one row for each value.
+    """
+    import pandas as pd
+
+    rows = []
+    for section in type(protocol).model_fields:
+        if section not in LEFT_OUT:
+            rows += list(_rows(getattr(protocol, section), section, (section,), notes, switching or {}))
+    return pd.DataFrame(rows, columns=["section", "name", "value", "unit", "meaning", "source", "standing", "switching_value"])
+
+
+def _rows(model: Any, section: str, place: tuple[str, ...], notes: Mapping[str, str], switching: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """Give the rows of one block of a protocol; blocks inside it follow where they stand."""
+    from pydantic import BaseModel
+
+    from evaluation.protocol.base import Quantity
+
+    for name, field in type(model).model_fields.items():
+        value, key = getattr(model, name), ".".join((*place, name))
+        label = _words(": ".join((*place[1:], name)))
+        meaning, turn = field.description or "", switching.get(name, NOT_SOUGHT)
+        if isinstance(value, Quantity):
+            ends = [_plain(end) for end in (value.low, value.high) if end is not None]
+            spread = f" ({' to '.join(ends) if len(ends) == 2 else f'at least {ends[0]}' if value.high is None else f'up to {ends[0]}'})" if ends else ""
+            source = "; ".join(part for part in (value.source, value.note) if part)
+            yield _words(section), label, f"{_plain(value.value)}{spread}", value.unit, meaning, source, STANDINGS[value.standing], turn
+        elif isinstance(value, BaseModel):
+            yield from _rows(value, section, (*place, name), notes, switching)
+        else:
+            note = notes.get(key, "")
+            unit = (field.json_schema_extra or {}).get("unit", "")
+            yield _words(section), label, _plain(value), unit, meaning, note, _standing(note), turn
+
+
+def _standing(note: str) -> str:
+    """Say what a plain value rests on, from the words beside it."""
+    lower = note.lower()
+    for mark, words in (("(m,", STANDINGS["M"]), ("(m)", STANDINGS["M"]), ("(s2", STANDINGS["S2"]), ("judgement", STANDINGS["judgement"]), ("definition", "a definition"),
+                        ("(s,", STANDINGS["S"]), ("(s)", STANDINGS["S"]), ("calculated", STANDINGS["C"])):  # fmt: skip
+        if mark in lower:
+            return words
+    if "[" in note and "]" in note:
+        return "a choice, after the source named"
+    return "a choice"
+
+
+def _plain(value: Any) -> str:
+    """Write any value of a protocol on one line."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return f"{value:,.10g}" if abs(value) < 1e9 else number_text(value)
+    if isinstance(value, Mapping):
+        text = "; ".join(f"{_words(str(key)).lower() if '_' in str(key) else key}: {_plain(item)}" for key, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        text = ("; " if any(hasattr(item, "model_dump") for item in value) else ", ").join(_plain(item) for item in value)
+    elif hasattr(value, "model_dump"):
+        dumped = value.model_dump()
+        standing = f" ({STANDINGS[dumped['standing']]})" if dumped.get("standing") in STANDINGS else ""
+        said = dumped.get("text") or ", ".join(f"{_words(key).lower()} {_plain(item)}" for key, item in dumped.items() if item is not None and key != "standing")
+        return f"{said}{standing}"
+    elif hasattr(value, "isoformat"):
+        return date_text(value)
+    else:
+        text = value_words(str(value)).replace("_", " ")
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE].rsplit(' ', 1)[0]} ..."
+
+
+def _words(name: str) -> str:
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def amendments_text(protocol: ProtocolHeader) -> str:
+    """Say what was changed since registration, when, why, and whether outcomes had been seen.
+
+    Parameters
+    ----------
+    protocol : ProtocolHeader
+    """
+    since = f"Version {protocol.protocol_version} of the protocol was registered on {date_text(protocol.registered_on)}."
+    if not protocol.amendments:
+        return f"{since} Nothing was changed since."
+    lines = [f"- {date_text(change.date)}: {change.change}. Reason: {change.reason}. Outcomes had {'' if change.outcomes_seen else 'not '}been seen." for change in protocol.amendments]
+    return f"{since} Changes since:\n\n" + "\n".join(lines)
