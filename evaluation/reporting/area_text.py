@@ -115,7 +115,7 @@ def effect_in_both(estimates: pd.DataFrame, outcome: str, name: str) -> str:
     if any(excludes_zero(row) for row in rows):
         reading = ("The two comparisons do not agree on whether so large a change is rare." if not all(excludes_zero(row) for row in rows)
                    else "So large a change is rare among authorities without mentors.") + " It is a change of the whole area, whatever its cause."
-    return (f"From {rows[0]['base_years']} to {rows[0]['follow_up_year']} the change in {OUTCOME_NAMES[outcome]} in {name} was {' and '.join(parts)}. {reading} "
+    return (f"From {rows[0]['base_years']} to {rows[0]['follow_up_year']} the change in {OUTCOME_NAMES[outcome]} in {name} was {parts[0]}. It was {parts[1]}. {reading} "
             f"{NOT_EVIDENCE_OF_NONE}")
 
 
@@ -156,9 +156,9 @@ def drift_in_both(drift: pd.DataFrame, gaps: pd.DataFrame, outcome: str) -> str:
         named = named or bool(row["named"])
         step = f", with a rare step of {signed(row['largest_step'])} points into {row['largest_step_year']}" if row["steps_named"] else ""
         rare = "rare" if row["farthest_p"] <= row["drift_level"] else "not rare"
-        parts.append(f"against {POOL_NAMES[pool]} the gap moved {signed(-row['farthest_gap_from_base'])} points from {row['farthest_year']} to {base} ({rare}){step}")
+        parts.append(f"Against {POOL_NAMES[pool]} the gap moved {signed(-row['farthest_gap_from_base'])} points from {row['farthest_year']} to {base} ({rare}){step}")
     opening = "a movement before the programme stands out" if named else "no movement before the programme stands out"
-    return f"{OUTCOME_NAMES[outcome].capitalize()}: {opening}; {'; '.join(parts)}."
+    return f"{OUTCOME_NAMES[outcome].capitalize()}: {opening}. {'. '.join(parts)}."
 
 
 def drift_by_outcome(drift: pd.DataFrame, gaps: pd.DataFrame) -> str:
@@ -218,12 +218,12 @@ def detectable_in_both(detectable: pd.DataFrame, outcome: str) -> str:
     best = " or ".join(number_text(row["pupil_detectable_best"], 0) for row in rows)
     what = (f"{OUTCOME_NAMES[outcome]} of each supported pupil would have had to fall by {pupil} points of their sessions" if outcome == "mean_absence" else
             f"{pupil} of every 100 pupils who started would have had to leave {OUTCOME_NAMES[outcome]}")
-    more = ", which is impossible, since all of their sessions are 100 points" if outcome == "mean_absence" else ", which is impossible"
+    more = ". That is impossible, since all of their sessions are 100 points" if outcome == "mean_absence" else ". That is impossible"
     more = more if not any(row["attainable"] for row in rows) else ""
     reached = f"{number_text(100 * rows[0]['dilution'], 1)}% of enrolments"
     reached = f"Support reached the equivalent of {reached} for the whole year" if outcome == "mean_absence" else f"Pupils who started are {reached}"
     return (f"The smallest effect that this design could have seen (with {number_text(100 * rows[0]['power'], 0)}% power) is a fall in {OUTCOME_NAMES[outcome]} of the whole area "
-            f"by {area}. {reached}. So {what}{more} ({best} if every assumption were at its most favourable).")
+            f"by {area}. {reached}. So {what}{more}. With every assumption at its most favourable it would be {best}.")
 
 
 def checks_sentence(checks: pd.DataFrame) -> str:
