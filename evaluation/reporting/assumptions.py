@@ -83,7 +83,7 @@ def _standing(note: str) -> str:
 
 def _plain(value: Any) -> str:
     """Write any value of a protocol on one line."""
-    if value is None:
+    if value is None or (isinstance(value, (list, tuple, Mapping)) and not value):
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
