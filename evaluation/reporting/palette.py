@@ -155,6 +155,7 @@ def png_bytes(figure: Figure, label: str | None = None) -> bytes:
         A PNG at the house resolution, without the software version or date that matplotlib adds. The strip adds
         ``LABEL_STRIP_INCHES`` to the height.
     """
+    _take_literally(figure)
     if figure.get_layout_engine() is not None:  # laid out once and then held: each further pass moves it slightly
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
@@ -164,6 +165,15 @@ def png_bytes(figure: Figure, label: str | None = None) -> bytes:
     strip = new_figure(width, LABEL_STRIP_INCHES)
     strip.text(0.08 / width, 0.5, label, fontsize=BODY_POINTS, fontweight="bold", color=LABEL_COLOUR, verticalalignment="center")
     return _stacked(_saved(strip), _saved(figure))
+
+
+def _take_literally(figure: Figure) -> None:
+    """Show dollar signs in words from data as they are: they are no formulas here, and a broken one would end the drawing."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if "$" in text.get_text() and "\\math" not in text.get_text():
+            text.set_parse_math(False)
 
 
 def _saved(figure: Figure) -> bytes:

@@ -127,7 +127,7 @@ def show_figure(
     Raises
     ------
     ContractError
-        When alternative text, caption or data are missing or too short to say anything.
+        When alternative text, caption or data are missing or too short to say anything, or no number is there to plot.
     """
     from evaluation.reporting.palette import png_bytes
 
@@ -140,6 +140,13 @@ def show_figure(
             "data has no rows, so there is nothing that the figure could plot",
             where=where,
             mend="pass the frame that was plotted, or leave the figure out and say why with show_text",
+        )
+    numeric = data.select_dtypes("number")
+    if len(numeric.columns) and numeric.isna().to_numpy().all():
+        raise ContractError(
+            "every number of the data is missing, so the figure has no points",
+            where=where,
+            mend="leave the figure out and say why with show_text",
         )
     identifier = _context.identifier("figure", name, caption)
     png = png_bytes(fig, SIMULATED if _context.label == "simulated" else None)

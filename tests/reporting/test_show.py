@@ -10,6 +10,7 @@ import pytest
 
 from evaluation.errors import ContractError
 from evaluation.reporting import show
+from evaluation.reporting.palette import new_figure
 from evaluation.reporting.text import SIMULATED
 
 ALT = "Absence rises from the first half-term to the second."
@@ -221,3 +222,39 @@ def test_digits_follow_the_largest_value_of_a_column_whatever_its_type(values, d
     from evaluation.reporting.markup import column_decimals
 
     assert column_decimals(pd.Series(values, dtype=dtype)) == decimals
+
+
+def test_a_figure_whose_numbers_are_all_missing_is_refused(shown, figure):
+    with pytest.raises(ContractError, match="the figure has no points"):
+        show.show_figure(figure, alt="Two lines that rise over the year.", caption="Absence by half-term", data=pd.DataFrame({"area": ["x"], "rate": [float("nan")]}))
+
+
+@pytest.mark.parametrize("name", ["$\\frac{", "<script>alert(1)</script>", "**bold** $x$", "\u202eevil", "x" * 10_000])
+def test_a_figure_draws_whatever_text_data_hold(shown, rows, name):
+    drawn = new_figure(3, 2)
+    axes = drawn.subplots()
+    axes.plot([0, 1], [1, 2])
+    axes.set_xticks([0, 1], [name[:200], "b"])
+    axes.set_title(name[:200])
+    show.show_figure(drawn, alt="Two lines that rise over the year.", caption="Absence by half-term", data=rows.assign(name=name))
+    assert "<script>" not in html_of(shown) and "\u202e" not in html_of(shown)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame({"a": [1]}), pd.DataFrame({"a": pd.Series(dtype=float)}), pd.DataFrame([[1.0] * 500], columns=[f"c{i}" for i in range(500)])])
+def test_a_table_of_one_row_none_or_500_columns_is_shown_with_what_was_cut(shown, frame):
+    show.show_table(frame, caption="Rows of some table")
+    html = html_of(shown)
+    assert html.count("<th scope=\"col\"") == min(len(frame.columns), 30) and html.count("<tr>") == len(frame) + 1
+    assert ("No rows." in html) == (len(frame) == 0) and ("30 of 500 columns" in html) == (len(frame.columns) == 500)
+
+
+def test_rows_behind_a_text_are_folded_below_and_linked(shown, rows):
+    show.show_text("Absence rose to 8.5%.\n\n- from 7.25", rows={"panel": rows})
+    html = html_of(shown)
+    target = re.search(r'class="row-link" href="#([^"]+)"', html)[1]
+    assert html.count("class=\"row-link\"") == 2 and f'<details id="{target}">' in html and "Rows of panel behind this text" in html and ">8.50<" in html
+
+
+def test_rows_behind_a_text_must_be_a_table(shown):
+    with pytest.raises(ContractError, match="rows of panel"):
+        show.show_text("Absence rose.", rows={"panel": [1, 2]})

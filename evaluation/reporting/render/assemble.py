@@ -223,7 +223,11 @@ def _cells(item: StageNotebook, technical: bool, used: set[str], headings: list[
     for position, cell in enumerate(item.notebook["cells"]):
         where, source = _where(item.stage, cell, position), _text(cell.get("source", ""))
         if cell["cell_type"] == "markdown":
-            cells.append(_Cell(where, "prose", prose_html(source, item.stage, used, headings, titled=titled), "", ""))
+            try:
+                html = prose_html(source, item.stage, used, headings, titled=titled)
+            except GateError as error:
+                raise GateError(error.message, where=where, mend=error.mend) from error
+            cells.append(_Cell(where, "prose", html, "", ""))
         elif cell["cell_type"] == "code":
             html = "".join(_output_html(output, technical) for output in cell.get("outputs", ()))
             defaults = injected and PARAMETERS in _tags(cell)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from evaluation.reporting.render.maths import mathml
 from evaluation.reporting.text import slug, visible_lines
 
 DEEPEST_IN_CONTENTS = 3
@@ -47,6 +48,12 @@ def _renderer_class() -> type:
             self.headings.append(Heading(level, identifier, _TAG.sub("", text)))
             return f'<h{level} id="{identifier}">{text}</h{level}>\n'
 
+        def inline_math(self, text: str) -> str:
+            return mathml(text)
+
+        def block_math(self, text: str) -> str:
+            return f"<p>{mathml(text, block=True)}</p>\n"
+
     return ProseRenderer
 
 
@@ -69,10 +76,15 @@ def prose_html(source: str, stage: str, used: set[str], headings: list[Heading],
     Returns
     -------
     str
-        HTML in which, unless ``titled``, a heading of the first level has become one of the second, and so on.
+        HTML, formulas as MathML, in which, unless ``titled``, a heading of the first level has become one of the second, and so on.
+
+    Raises
+    ------
+    GateError
+        A formula holds what cannot be shown without scripts.
     """
     import mistune
 
     renderer = _renderer_class()(stage, used, headings, titled)
-    markdown = mistune.create_markdown(renderer=renderer, plugins=["table"])
+    markdown = mistune.create_markdown(renderer=renderer, plugins=["table", "math"])
     return str(markdown(visible_lines(source)))
