@@ -10,6 +10,7 @@ from evaluation.impact.verdict import NOT_ESTIMATED
 from evaluation.reporting.headline import (
     HeadlineRow,
     headline_frame,
+    higher_or_lower,
     interval_text,
     more_or_fewer,
     reading_of_interval,
@@ -17,7 +18,8 @@ from evaluation.reporting.headline import (
 from evaluation.reporting.text import SIMULATED, is_missing, number_text
 from evaluation.reporting.trial_money import NO_EFFECTS, money, so_what
 from evaluation.reporting.trial_sentences import attrition_rating, lower_first, one_row, usable, who
-from evaluation.reporting.trial_tables import CHECK_WORDS
+from evaluation.reporting.trial_tables import check_words
+from evaluation.reporting.words import true_minus, unit_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,10 +32,12 @@ LABEL_SENTENCES = {
     "restricted": "Restricted: made from pupils' records and not cleared for release.",
 }
 KIND_WORDS = {"formative": "Formative report", "interim": "Interim report", "final": "Final report"}
-NOT_IN_THIS_VERSION = (
-    "Not part of this version, so the verdict has not passed them: a placebo cohort (pupils whom no mentor can have helped), sensitivity bounds "
-    "(how large an unseen difference between pupils would overturn the answer) and subgroups (whether some pupils gained more than others)."
+NOT_CHECKED = (
+    ("placebo_cohort", "a placebo cohort (pupils whom no mentor can have helped)"),
+    ("negative_controls", "negative controls (what mentoring cannot change)"),
 )
+"""Checks that every verdict should have passed, and what each is, for a protocol that does not register one of them."""
+
 OFFER, REFERRAL = "A", "B"
 LEAD_SENTENCES = {
     OFFER: "By the registered rule the first effect is worked out from all eligible pupils, so it does not depend on how pupils were chosen.",
@@ -51,8 +55,8 @@ def trial_headline(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol, 
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        ``estimates, impact_diagnostics, cohort_flow, attrition, delivery_reach, costs_by_perspective, appraisal``. Those of
-        the stages that a formative run leaves out have no rows.
+        ``estimates, impact_diagnostics, robustness_checks, cohort_flow, attrition, delivery_reach, costs_by_perspective, appraisal``, and
+        ``subgroups`` where the study registers them. Those of the stages that a formative run leaves out have no rows.
     protocol : TrialProtocol
         The registered protocol.
     label : {"simulated", "published", "restricted"}
@@ -72,10 +76,10 @@ def trial_headline(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol, 
     rows = [
         HeadlineRow("label", f"{LABEL_SENTENCES[label]} {KIND_WORDS[protocol.report_kind]}."),
         HeadlineRow("verdict", f"{wording}: {reason}" if not estimable else wording, source_table="impact_diagnostics", source_key="study, verdict"),
-        *(_checks(tables["impact_diagnostics"]) if estimable else ()),
+        *(_checks(tables["robustness_checks"]) if estimable else ()),
         *(effects(tables["estimates"], tables["impact_diagnostics"], protocol) if estimable else _no_effect(reason)),
         *who(tables["cohort_flow"], tables["delivery_reach"], _leading_days(tables) if estimable else None),
-        HeadlineRow("greatest_need", f"The effect on severely absent pupils is not estimated in this version.{NOT_THEIRS if estimable else ''}"),
+        _greatest_need(tables, protocol) if estimable else HeadlineRow("greatest_need", "No effect on severely absent pupils is stated, for the same reason."),
         *money(appraisal, tables["costs_by_perspective"], value.perspective, value.denominator, protocol.report.break_even_scenario, withheld),
         *(_how_sure(tables, protocol) if estimable else [HeadlineRow("how_sure", "No effect is stated, so there is none to be sure or unsure of.")]),
         *so_what(wording, appraisal, protocol.report, withheld),
@@ -93,21 +97,47 @@ def verdict_of(diagnostics: pd.DataFrame) -> tuple[str, str]:
     return str(row["text"]), str(reason["text"]) if reason is not None else "no reason was recorded"
 
 
-def _checks(diagnostics: pd.DataFrame) -> list[HeadlineRow]:
-    """Say which registered checks stand behind the verdict, which of them hold, and what was not part of this version."""
-    found = {words: one_row(diagnostics, "impact_diagnostics", analysis="study", item=f"check_{name}") for name, words in CHECK_WORDS.items()}
-    held = {words: row["value"] == 1.0 for words, row in found.items() if row is not None}
+def _checks(checks: pd.DataFrame) -> list[HeadlineRow]:
+    """Say how many registered checks stand behind the verdict and which of them do not hold, and what was not registered."""
+    own = checks.loc[checks["registered"].astype(bool)]
     rows = []
-    if held:
-        passed = [lower_first(words) for words, holds in held.items() if holds]
-        failed = [lower_first(words) for words, holds in held.items() if not holds]
-        parts = [f"{lead}{'; '.join(said)}." for lead, said in (("Holding: ", passed), ("Not holding: ", failed)) if said]
+    if len(own):
+        held = int(own["passed"].astype(bool).sum())
+        failed = [lower_first(check_words(row["name"], str(row["text"]))) for _, row in own.loc[~own["passed"].astype(bool)].iterrows()]
+        doubt = f" Not holding: {'; '.join(failed)}." if failed else ""
         rows.append(HeadlineRow(
             "verdict_checks",
-            f"Behind this verdict stand the interval of the effect and {len(held)} registered checks, of which {len(passed)} hold. {' '.join(parts)}",
-            len(passed), unit="checks that hold", source_table="impact_diagnostics", source_key="study, check_*",
+            f"Behind this verdict stand the interval of the effect and {len(own)} registered {'check' if len(own) == 1 else 'checks'}, of which "
+            f"{'all' if held == len(own) > 1 else held} {'holds' if held == 1 else 'hold'}.{doubt}",
+            held, unit="checks that hold", source_table="robustness_checks", source_key="; ".join(own["name"]),
         ))  # fmt: skip
-    return [*rows, HeadlineRow("verdict_not_included", NOT_IN_THIS_VERSION)]
+    lacking = [words for name, words in NOT_CHECKED if name not in set(own["name"])]
+    if lacking:
+        rows.append(HeadlineRow("verdict_not_included", f"Not registered, so the verdict has not passed it: {'; '.join(lacking)}."))
+    return rows
+
+
+def _greatest_need(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol) -> HeadlineRow:
+    """Say what the effect is among pupils severely absent when they were chosen, with how many they are, or why nothing is said."""
+    subgroups = tables.get("subgroups")
+    found = leading_rows(tables["estimates"], level="referred", estimand=lead_estimand(tables["impact_diagnostics"]))
+    if subgroups is None or len(subgroups) == 0 or found is None:
+        return HeadlineRow("greatest_need", f"The effect on severely absent pupils is not estimated in this run.{NOT_THEIRS}")
+    own = subgroups.loc[subgroups["subgroup"].eq("severity") & subgroups["group"].eq("severe")]
+    stem = f"{found[0]['estimand']}_"
+    row = next((row for row in own.to_dict("records") if str(row["analysis"]).startswith(stem)), None)
+    if row is None:
+        return HeadlineRow("greatest_need", f"No referred pupil who could be analysed missed half of the sessions when chosen.{NOT_THEIRS}")
+    counts = (f"{number_text(row['n_treated'], 0)} {'eligible' if stem == 'A_' else 'referred'} pupils who missed half of their sessions or more when chosen, set beside "
+              f"{number_text(row['n_comparison'], 0)} like them")  # fmt: skip
+    source = {"source_table": "subgroups", "source_key": f"{row['analysis']}, severity, severe"}
+    if is_missing(row["estimate"]) or is_missing(row["conf_low"]):
+        return HeadlineRow("greatest_need", f"Too few to say: {counts}.{NOT_THEIRS}", float(row["n_treated"]), unit="pupils", **source)
+    unclear = " No clear evidence either way." if row["conf_low"] <= 0 <= row["conf_high"] else ""
+    return HeadlineRow(
+        "greatest_need",
+        f"{higher_or_lower(row['estimate']).capitalize()} attendance among {counts} ({interval_text(row['conf_low'], row['conf_high'], protocol.impact.confidence_level)}).{unclear}",
+        row["estimate"], row["conf_low"], row["conf_high"], POINTS, **source)  # fmt: skip
 
 
 def _leading_days(tables: Mapping[str, pd.DataFrame]) -> Mapping[str, Any] | None:
@@ -225,18 +255,43 @@ def _how_sure(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol) -> li
                 f"measured ({days['text']}).",
                 days["value"], unit=DAYS, source_table="impact_diagnostics", source_key=f"{analysis}, smallest_detectable_days",
             ))  # fmt: skip
-    return [*rows, HeadlineRow("how_sure_threat", f"Largest threat: {largest_threat(diagnostics)}.")]
+    return [*rows, HeadlineRow("how_sure_threat", f"Largest threat: {largest_threat(tables['robustness_checks'], diagnostics)}.")]
 
 
-def largest_threat(diagnostics: pd.DataFrame) -> str:
+def largest_threat(checks: pd.DataFrame, diagnostics: pd.DataFrame) -> str:
     """Return the largest threat by rule: the first registered check that failed, else what the leading estimand assumes."""
-    for name, said in CHECK_WORDS.items():
-        row = one_row(diagnostics, "impact_diagnostics", analysis="study", item=f"check_{name}")
-        if row is not None and row["value"] != 1.0:
-            return f"a registered check failed, for it does not hold that {lower_first(said)}"
+    failed = checks.loc[checks["registered"].astype(bool) & ~checks["passed"].astype(bool)]
+    if len(failed):
+        first = failed.iloc[0]
+        return f"a registered check failed, for it does not hold that {lower_first(check_words(first['name'], str(first['text'])))}"
     if lead_estimand(diagnostics) == REFERRAL:
         return "pupils may have been chosen for reasons that the registers do not hold"
     return "mentoring may have touched eligible pupils who were not referred"
+
+
+def threats(checks: pd.DataFrame, limitations: pd.DataFrame, most: int = 3) -> str:
+    """Return the largest threats with what their test found, as a list: failed checks first, then limitations that hold by rule.
+
+    Parameters
+    ----------
+    checks, limitations : pandas.DataFrame
+        Tables ``robustness_checks`` and ``limitations``.
+    most : int
+        Threats listed at most.
+    """
+    failed = checks.loc[checks["registered"].astype(bool) & ~checks["passed"].astype(bool)]
+    said = [f"{check_words(row['name'], str(row['text']))}: this does not hold{_found(row)}." for _, row in failed.iterrows()]
+    said += [str(text) for text in limitations.loc[limitations["triggered"].astype(bool)].sort_values("position")["text"]]
+    if not said:
+        return "No registered check failed and no limitation holds by rule. That is not proof that there is none."
+    return "\n".join(f"- {true_minus(text)}" for text in said[:most])
+
+
+def _found(row: Mapping[str, Any]) -> str:
+    """Return what a check found, where its text says more than its name."""
+    if is_missing(row["value"]):
+        return ""
+    return f" (found {number_text(row['value'], 2)}{'' if is_missing(row['unit']) else ' ' + unit_words(str(row['unit']))})"
 
 
 def why_before_and_after_misleads(arms: pd.DataFrame, estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> str:

@@ -24,8 +24,38 @@ CHECK_WORDS = {
     "between_areas_agrees": "Compared with schools in other areas, the effect points the same way",
     "same_rule_agrees": "Compared with all who met the same rule, without matching, the effect points the same way",
     "offer_does_not_contradict": "The effect on all eligible pupils is not clearly below zero",
+    "placebo_start": "Before support began, the same sum finds nothing",
+    "placebo_cohort": "A year earlier, before there were mentors, the same sum finds nothing",
+    "placebo_referral": "Among pupils like those referred, in schools without mentors, the same sum finds nothing",
+    "negative_controls": "What mentoring cannot change did not change",
+    "no_single_area_carries_it": "No single area carries the effect",
+    "no_single_school_carries_it": "No single school carries the effect",
 }
 """The registered checks by name, in words for the Department's readers; the rules themselves are those of the verdict."""
+
+
+def check_words(name: str, said: str = "") -> str:
+    """Return a check in words: those of this project, else what the stage that made it says."""
+    return CHECK_WORDS.get(name) or said or name.replace("_", " ")
+
+
+def checks_shown(checks: pd.DataFrame) -> pd.DataFrame:
+    """Return the registered checks as the Department reads them.
+
+    Parameters
+    ----------
+    checks : pandas.DataFrame
+        Table ``robustness_checks``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``check, holds, found``; those that do not hold first.
+    """
+    own = checks.loc[checks["registered"].astype(bool)].sort_values("passed", kind="stable")
+    words = [check_words(name, str(said)) for name, said in zip(own["name"], own["text"], strict=True)]
+    found = own["text"].where([str(said).lower() != word.lower() for said, word in zip(own["text"], words, strict=True)])
+    return own.assign(check=words, holds=own["passed"].astype(bool), found=found)[["check", "holds", "found"]].reset_index(drop=True)
 
 
 def leading_effects(estimates: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pytest
 from evaluation.impact.estimates import DAYS, POINTS
 from evaluation.impact.verdict import IMPROVED, NOT_ESTIMATED, UNCLEAR, WORDINGS, WORSENED
 from evaluation.reporting.headline import ITEM_TITLES
-from evaluation.reporting.trial_headline import largest_threat, trial_headline, truth_sentence, verdict_of, why_before_and_after_misleads
+from evaluation.reporting.trial_headline import largest_threat, threats, trial_headline, truth_sentence, verdict_of, why_before_and_after_misleads
 from evaluation.reporting.trial_sentences import REFERRED
 
 KEYS = {("B", "referred"): "B_referred_within_area_matched", ("A", "referred"): "A_referred_within_area_per_referred",
@@ -35,7 +35,7 @@ class Rules:
 def protocol(**changes) -> SimpleNamespace:
     values = {
         "study": "attendance_mentors_trial", "protocol_version": "1.0", "registered_on": date(2026, 11, 21), "report_kind": "interim",
-        "amendments": (), "cohort": SimpleNamespace(measured_length=3), "report": Rules(),
+        "amendments": (), "cohort": SimpleNamespace(measured_length=3), "impact": SimpleNamespace(confidence_level=0.95), "report": Rules(),
         "value_for_money": SimpleNamespace(perspective="public_sector", denominator="referred", estimand_by_denominator={"referred": "B"}, study_periods=["2022/23", "2024/25"]),
     }  # fmt: skip
     return SimpleNamespace(**{**values, **changes})
@@ -52,14 +52,23 @@ def estimates(days: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def diagnostics(wording: str = UNCLEAR, reason: str = "the interval includes zero", *, lead: str = "B", failed: str | None = None) -> pd.DataFrame:
+def diagnostics(wording: str = UNCLEAR, reason: str = "the interval includes zero", *, lead: str = "B") -> pd.DataFrame:
     rows = [("study", "verdict", 3.0, wording), ("study", "verdict_reason", None, reason),
             ("study", "lead_estimand", 1.0 if lead == "A" else 0.0, "the effect on referred pupils leads, and depends on how pupils were chosen")]  # fmt: skip
-    for name in ("between_areas_agrees", "same_rule_agrees", "offer_does_not_contradict"):
-        rows.append(("study", f"check_{name}", 0.0 if name == failed else 1.0, "said"))
     for key in KEYS.values():
         rows += [(key, "change_treated", 2.0, "x"), (key, "change_comparison", -1.1, "x"), (key, "smallest_detectable_days", 1.6, "at 80% power")]
     return pd.DataFrame(rows, columns=["analysis", "item", "value", "text"])
+
+
+def checks(*failed: str, names: tuple[str, ...] = ("between_areas_agrees", "same_rule_agrees", "offer_does_not_contradict")) -> pd.DataFrame:
+    """Registered checks, and one that is not."""
+    rows = [(name, True, name not in failed, 0.5, "points", "said") for name in names]
+    return pd.DataFrame([*rows, ("beside", False, False, None, None, "shown beside")], columns=["name", "registered", "passed", "value", "unit", "text"])
+
+
+def severe(estimate: float | None = 2.0, low: float | None = -1.0, high: float | None = 5.0, analysis: str = "B_referred_within_area") -> pd.DataFrame:
+    rows = [(analysis, "severity", "severe", estimate, low, high, 41, 80), (analysis, "severity", "persistent", 1.0, 0.0, 2.0, 300, 500)]
+    return pd.DataFrame(rows, columns=["analysis", "subgroup", "group", "estimate", "conf_low", "conf_high", "n_treated", "n_comparison"])
 
 
 def tables(**changes) -> dict[str, pd.DataFrame]:
@@ -67,6 +76,7 @@ def tables(**changes) -> dict[str, pd.DataFrame]:
         "estimates": estimates({("B", "referred"): (1.2, -0.3, 2.7), ("A", "eligible"): (0.2, -0.1, 0.5), ("A", "referred"): (0.9, -2.0, 3.8),
                                 ("B", "started"): (1.6, -0.4, 3.6)}),
         "impact_diagnostics": diagnostics(),
+        "robustness_checks": checks(),
         "cohort_flow": pd.DataFrame([(REFERRED, 1, "analysed: referred", "kept", 420, 19), ("comparison schools", 1, "analysed", "kept", 1500, 20)],
                                     columns=["group", "position", "step", "kind", "pupils", "schools"]),
         "attrition": pd.DataFrame([(REFERRED, True, 42, 462)], columns=["group", "lost", "pupils", "of_pupils"]),
@@ -113,18 +123,48 @@ def test_an_improvement_states_no_doubt_that_its_interval_does_not_hold():
     assert text["label"].startswith("Restricted")
 
 
-def test_checks_and_what_was_not_part_of_this_version_stand_beside_the_verdict():
+def test_how_many_checks_hold_and_which_do_not_stand_beside_the_verdict():
     better = tables(estimates=estimates({("B", "referred"): (1.2, 0.4, 2.0)}), impact_diagnostics=diagnostics(IMPROVED, "all pass"))
     frame = trial_headline(better, protocol(), label="simulated")
     text = said(frame)
     assert list(frame["key"])[1:4] == ["verdict", "verdict_checks", "verdict_not_included"]
-    assert "3 registered checks, of which 3 hold. Holding:" in text["verdict_checks"] and "not clearly below zero" in text["verdict_checks"]
-    assert all(words in text["verdict_not_included"] for words in ("placebo cohort", "sensitivity bounds", "subgroups", "has not passed them"))
-    failed = tables(impact_diagnostics=diagnostics(failed="same_rule_agrees"))
-    doubt = said(trial_headline(failed, protocol(), label="simulated"))["verdict_checks"]
-    assert "3 registered checks, of which 2 hold" in doubt and "Not holding: compared with all who met the same rule" in doubt
+    assert "3 registered checks, of which all hold." in text["verdict_checks"] and "Not holding" not in text["verdict_checks"]
+    assert "a placebo cohort" in text["verdict_not_included"] and "has not passed it" in text["verdict_not_included"]
+    whole = tables(robustness_checks=checks("same_rule_agrees", names=("same_rule_agrees", "placebo_cohort", "negative_controls")))
+    doubt = said(trial_headline(whole, protocol(), label="simulated"))
+    assert "3 registered checks, of which 2 hold. Not holding: compared with all who met the same rule" in doubt["verdict_checks"]
+    assert "verdict_not_included" not in doubt
     none = said(trial_headline(tables(impact_diagnostics=diagnostics(NOT_ESTIMATED, "why")), protocol(), label="simulated"))
     assert "verdict_checks" not in none and "verdict_not_included" not in none
+
+
+def test_greatest_need_is_their_own_effect_with_its_interval_and_number():
+    row = trial_headline(tables(subgroups=severe()), protocol(), label="simulated").set_index("key").loc["greatest_need"]
+    assert row["text"] == ("2.0 points higher attendance among 41 referred pupils who missed half of their sessions or more when chosen, set beside 80 like them "
+                           "(95% interval \u22121.0 to 5.0). No clear evidence either way.")  # fmt: skip
+    assert (row["value"], row["conf_low"], row["conf_high"], row["source_table"]) == (2.0, -1.0, 5.0, "subgroups")
+
+
+@pytest.mark.parametrize(("subgroups", "start"), [
+    (None, "The effect on severely absent pupils is not estimated in this run"),
+    (severe(None, None, None), "Too few to say: 41 referred pupils"),
+    (severe(2.0, None, None), "Too few to say: 41 referred pupils"),
+    (severe(analysis="A_eligible_within_area"), "No referred pupil who could be analysed"),
+])  # fmt: skip
+def test_greatest_need_never_borrows_another_number(subgroups, start):
+    more = {} if subgroups is None else {"subgroups": subgroups}
+    row = trial_headline(tables(**more), protocol(), label="simulated").set_index("key").loc["greatest_need"]
+    assert row["text"].startswith(start) and row["text"].endswith("The effect above must not be read as theirs.") and pd.isna(row["conf_low"])
+
+
+def test_threats_name_failed_checks_with_what_they_found_first():
+    limits = pd.DataFrame([(1, "a", True, "First limit."), (2, "b", True, "Second limit."), (3, "c", False, "Need not be stated.")], columns=["position", "rule", "triggered", "text"])
+    text = threats(checks("same_rule_agrees"), limits)
+    lines = text.split("\n")
+    assert lines[0].startswith("- Compared with all who met the same rule") and "this does not hold (found 0.50 points)." in lines[0]
+    assert lines[1:] == ["- First limit.", "- Second limit."]
+    assert threats(checks(), limits, most=1) == "- First limit."
+    assert "not proof that there is none" in threats(checks(), limits.iloc[2:])
 
 
 def test_every_effect_names_its_window_and_what_its_interval_leaves_open():
@@ -173,9 +213,9 @@ def test_before_and_after_never_stands_alone():
 
 @pytest.mark.parametrize("failed", ["between_areas_agrees", "same_rule_agrees"])
 def test_the_largest_threat_is_a_failed_check_first(failed):
-    assert "check failed" in largest_threat(diagnostics(failed=failed))
-    assert "reasons that the registers do not hold" in largest_threat(diagnostics())
-    assert "not referred" in largest_threat(diagnostics(lead="A"))
+    assert "check failed" in largest_threat(checks(failed), diagnostics())
+    assert "reasons that the registers do not hold" in largest_threat(checks(), diagnostics())
+    assert "not referred" in largest_threat(checks(), diagnostics(lead="A"))
 
 
 def test_amendments_after_outcomes_are_counted():

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pandas as pd
 
 from evaluation.impact.estimates import DAYS, POINTS
 from evaluation.impact.verdict import CHECKS
+from evaluation.protocol.trial import ImpactSection
 from evaluation.reporting.figures.summary import arms_alt, arms_by_half_term, arms_figure
 from evaluation.reporting.palette import png_bytes
-from evaluation.reporting.trial_tables import CHECK_WORDS, costs_by_view, leading_effects, side_by_side
+from evaluation.reporting.trial_tables import CHECK_WORDS, checks_shown, costs_by_view, leading_effects, side_by_side
 
 
 def estimates() -> pd.DataFrame:
@@ -49,7 +52,15 @@ def test_before_and_after_stands_last_labelled_and_without_an_interval():
 
 
 def test_every_registered_check_has_words_for_readers():
-    assert set(CHECK_WORDS) == set(CHECKS)
+    registrable = get_args(get_args(ImpactSection.model_fields["robustness_checks"].annotation)[0])
+    assert set(CHECKS) <= set(registrable) <= set(CHECK_WORDS)
+
+
+def test_checks_that_do_not_hold_are_shown_first():
+    checks = pd.DataFrame([("same_rule_agrees", True, True, "said"), ("offer_does_not_contradict", True, False, "It does."), ("beside", False, False, "x")],
+                          columns=["name", "registered", "passed", "text"])  # fmt: skip
+    shown = checks_shown(checks)
+    assert shown["holds"].tolist() == [False, True] and shown["check"].iloc[0] == CHECK_WORDS["offer_does_not_contradict"] and shown["found"].iloc[0] == "It does."
 
 
 def test_costs_are_named_in_words():
