@@ -279,6 +279,8 @@ def threats(checks: pd.DataFrame, limitations: pd.DataFrame, most: int = 3) -> s
     most : int
         Threats listed at most.
     """
+    if len(checks) == 0:
+        return "No effect was estimated in this run, so that no check of one was made."
     failed = checks.loc[checks["registered"].astype(bool) & ~checks["passed"].astype(bool)]
     said = [f"{check_words(row['name'], str(row['text']))}: this does not hold{_found(row)}." for _, row in failed.iterrows()]
     said += [str(text) for text in limitations.loc[limitations["triggered"].astype(bool)].sort_values("position")["text"]]

@@ -165,6 +165,7 @@ def test_threats_name_failed_checks_with_what_they_found_first():
     assert lines[1:] == ["- First limit.", "- Second limit."]
     assert threats(checks(), limits, most=1) == "- First limit."
     assert "not proof that there is none" in threats(checks(), limits.iloc[2:])
+    assert "no check of one was made" in threats(checks().iloc[:0], limits.iloc[:0])
 
 
 def test_every_effect_names_its_window_and_what_its_interval_leaves_open():
