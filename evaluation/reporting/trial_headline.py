@@ -18,7 +18,7 @@ from evaluation.reporting.headline import (
 from evaluation.reporting.text import SIMULATED, is_missing, number_text
 from evaluation.reporting.trial_money import NO_EFFECTS, money, so_what
 from evaluation.reporting.trial_sentences import attrition_rating, lower_first, one_row, usable, who
-from evaluation.reporting.trial_tables import check_words
+from evaluation.reporting.trial_tables import FAILS, HOLDS, UNCLEAR, registered_checks
 from evaluation.reporting.words import true_minus, unit_words
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ LABEL_SENTENCES = {
     "restricted": "Restricted: made from pupils' records and not cleared for release.",
 }
 KIND_WORDS = {"formative": "Formative report", "interim": "Interim report", "final": "Final report"}
+CHOICE = "choice_of_pupils"
+"""Rule of the limitation that referral may follow what the registers do not hold."""
+
 NOT_CHECKED = (
     ("placebo_cohort", "a placebo cohort (pupils whom no mentor can have helped)"),
     ("negative_controls", "negative controls (what mentoring cannot change)"),
@@ -41,8 +44,8 @@ NOT_CHECKED = (
 OFFER, REFERRAL = "A", "B"
 LEAD_SENTENCES = {
     OFFER: "By the registered rule the first effect is worked out from all eligible pupils, so it does not depend on how pupils were chosen.",
-    REFERRAL: "By the registered rule the effect on pupils referred leads, because an effect of the size looked for is too small to be seen among all "
-              "eligible pupils. It depends on how pupils were chosen.",
+    REFERRAL: "This depends on how pupils were chosen: if mentors were sent to pupils who were known to be getting worse, or better, it is wrong. It leads by the "
+              "registered rule, because an effect of the size looked for is too small to be seen among all eligible pupils.",
 }  # fmt: skip
 OTHER_LEADS = "the registered appraisal values the effect on pupils referred, which does not lead here"
 NOT_THEIRS = " The effect above must not be read as theirs."
@@ -99,16 +102,18 @@ def verdict_of(diagnostics: pd.DataFrame) -> tuple[str, str]:
 
 def _checks(checks: pd.DataFrame) -> list[HeadlineRow]:
     """Say how many registered checks stand behind the verdict and which of them do not hold, and what was not registered."""
-    own = checks.loc[checks["registered"].astype(bool)]
+    own = registered_checks(checks)
     rows = []
     if len(own):
-        held = int(own["passed"].astype(bool).sum())
-        failed = [lower_first(check_words(row["name"], str(row["text"]))) for _, row in own.loc[~own["passed"].astype(bool)].iterrows()]
-        doubt = f" Not holding: {'; '.join(failed)}." if failed else ""
+        names = {outcome: [lower_first(words) for words in own.loc[own["outcome"].eq(outcome), "words"]] for outcome in (HOLDS, FAILS, UNCLEAR)}
+        held, failed, vague = (len(names[outcome]) for outcome in (HOLDS, FAILS, UNCLEAR))
+        said = [f"{'all' if held == len(own) > 1 else held} {'holds' if held == 1 else 'hold'}"]
+        said += [f"{failed} {'do' if failed > 1 else 'does'} not hold" if failed else "none fails"] if failed or vague else []
+        said += [f"{vague} {'are' if vague > 1 else 'is'} {UNCLEAR}"] if vague else []
+        doubt = "".join(f" {lead}: {'; '.join(names[outcome])}." for lead, outcome in (("Not holding", FAILS), ("Too imprecise to say whether", UNCLEAR)) if names[outcome])
         rows.append(HeadlineRow(
             "verdict_checks",
-            f"Behind this verdict stand the interval of the effect and {len(own)} registered {'check' if len(own) == 1 else 'checks'}, of which "
-            f"{'all' if held == len(own) > 1 else held} {'holds' if held == 1 else 'hold'}.{doubt}",
+            f"Behind this verdict stand the interval of the effect and {len(own)} registered {'check' if len(own) == 1 else 'checks'}: {', '.join(said)}.{doubt}",
             held, unit="checks that hold", source_table="robustness_checks", source_key="; ".join(own["name"]),
         ))  # fmt: skip
     lacking = [words for name, words in NOT_CHECKED if name not in set(own["name"])]
@@ -183,6 +188,7 @@ def effects(estimates: pd.DataFrame, diagnostics: pd.DataFrame, protocol: TrialP
             f"Pupils referred attended {more_or_fewer(days['estimate'])} days per pupil over {window} than similar pupils with usual "
             f"support ({_interval(days)}; {number_text(points['estimate'], 1)} percentage points of sessions).{' ' if reading else ''}{reading}",
         ))  # fmt: skip
+        rows.append(HeadlineRow("effect_lead", LEAD_SENTENCES[lead], source_table="impact_diagnostics", source_key="study, lead_estimand"))
     for key, level, estimand, words, more in (
         ("effect_eligible", "eligible", OFFER, "All eligible pupils in schools with mentors, referred or not", ""),
         ("effect_started", "started", REFERRAL, "Pupils who started", " This is worked out from the effect on pupils referred and shares its weaknesses."),
@@ -196,8 +202,6 @@ def effects(estimates: pd.DataFrame, diagnostics: pd.DataFrame, protocol: TrialP
                 f"{number_text(points['estimate'], 1)} points).{unclear}{more}"
             )
             rows.append(_effect_row(key, days, text))
-    if referred is not None:
-        rows.append(HeadlineRow("effect_lead", LEAD_SENTENCES[lead], source_table="impact_diagnostics", source_key="study, lead_estimand"))
     return [*rows, *_counterfactual(referred, diagnostics, lead)]
 
 
@@ -260,17 +264,17 @@ def _how_sure(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol) -> li
 
 def largest_threat(checks: pd.DataFrame, diagnostics: pd.DataFrame) -> str:
     """Return the largest threat by rule: the first registered check that failed, else what the leading estimand assumes."""
-    failed = checks.loc[checks["registered"].astype(bool) & ~checks["passed"].astype(bool)]
+    failed = registered_checks(checks).query("outcome == @FAILS")
     if len(failed):
-        first = failed.iloc[0]
-        return f"a registered check failed, for it does not hold that {lower_first(check_words(first['name'], str(first['text'])))}"
+        return f"a registered check failed, for it does not hold that {lower_first(failed['words'].iloc[0])}"
     if lead_estimand(diagnostics) == REFERRAL:
         return "pupils may have been chosen for reasons that the registers do not hold"
     return "mentoring may have touched eligible pupils who were not referred"
 
 
 def threats(checks: pd.DataFrame, limitations: pd.DataFrame, most: int = 3) -> str:
-    """Return the largest threats with what their test found, as a list: failed checks first, then limitations that hold by rule.
+    """Return the largest threats with what their test found, as a list: failed checks, how pupils were chosen, checks too imprecise to
+    say, then the other limitations that hold by rule.
 
     Parameters
     ----------
@@ -281,9 +285,13 @@ def threats(checks: pd.DataFrame, limitations: pd.DataFrame, most: int = 3) -> s
     """
     if len(checks) == 0:
         return "No effect was estimated in this run, so that no check of one was made."
-    failed = checks.loc[checks["registered"].astype(bool) & ~checks["passed"].astype(bool)]
-    said = [f"{check_words(row['name'], str(row['text']))}: this does not hold{_found(row)}." for _, row in failed.iterrows()]
-    said += [str(text) for text in limitations.loc[limitations["triggered"].astype(bool)].sort_values("position")["text"]]
+    own = registered_checks(checks)
+    said = [f"{row['words']}: this does not hold{_found(row)}." for row in own.loc[own["outcome"].eq(FAILS)].to_dict("records")]
+    holding = limitations.loc[limitations["triggered"].astype(bool)].sort_values("position")
+    said += [str(text) for text in holding.loc[holding["rule"].eq(CHOICE), "text"]]
+    vague = [f"{lower_first(row['words'])}{_found(row)}" for row in own.loc[own["outcome"].eq(UNCLEAR)].to_dict("records")]
+    said += [f"Too imprecise to say whether: {'; '.join(vague)}."] if vague else []
+    said += [str(text) for text in holding.loc[holding["rule"].ne(CHOICE), "text"]]
     if not said:
         return "No registered check failed and no limitation holds by rule. That is not proof that there is none."
     return "\n".join(f"- {true_minus(text)}" for text in said[:most])

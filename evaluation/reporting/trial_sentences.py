@@ -116,16 +116,51 @@ def intake(counts: pd.DataFrame) -> str:
     )
 
 
-def entry_limitation(diagnostics: pd.DataFrame) -> str:
-    """Return what the registered rule of entry may do to the effect, as the stage that estimates it recorded it.
+RESPONDENTS = "pupils who started with a mentor"
+
+
+def engagement(changes: pd.DataFrame, response: pd.DataFrame) -> str:
+    """Say how answers to the survey changed among those who answered twice, which is no effect, and how many they are.
 
     Parameters
     ----------
-    diagnostics : pandas.DataFrame
-        Table ``impact_diagnostics``.
+    changes, response : pandas.DataFrame
+        Tables ``survey_changes`` and ``survey_response``.
     """
-    said = diagnostics.loc[diagnostics["item"].astype(str).str.startswith("limitation_"), "text"].tolist()
-    return " ".join(said) if said else "No limitation of the rule of entry was recorded: effects were not estimated."
+    own = changes.loc[changes["what"].eq(RESPONDENTS) & changes["estimate"].notna()]
+    if own.empty:
+        return "Engagement was not measured by a survey in this run, or too few answered to say how it changed."
+    asked = response.loc[response["arm"].eq(RESPONDENTS)].groupby("scale")["pupils"].max()
+    said = [
+        f"{row['scale'].capitalize()} went from {number_text(row['mean_before'], 1)} to {number_text(row['mean_after'], 1)} among the {_count(row['pupils'])} of "
+        f"{_count(asked[row['scale']])} pupils who started and answered both times"
+        for row in own.to_dict("records")
+    ]
+    effect = changes["is_effect"].astype(bool).any()
+    after = "" if effect else " Comparison pupils were not asked, or too few answered, so this is a change among those who answered and not an effect."
+    return f"{'. '.join(said)}.{after}"
+
+
+def models(effects: pd.DataFrame) -> str:
+    """Say how each delivery model compares with the others in the same areas, or why it is not compared.
+
+    Parameters
+    ----------
+    effects : pandas.DataFrame
+        Table ``delivery_model_effects``.
+    """
+    if effects.empty:
+        return "No effect was estimated in this run, so delivery models are not compared."
+    known = effects.loc[effects["estimate"].notna() & effects["conf_low"].notna()]
+    if known.empty:
+        return f"Delivery models cannot be compared: {lower_first(str(effects['text'].iloc[0]))}."
+    ahead = known.loc[known["estimate"] > 0] if len(known) == 2 else known
+    said = [
+        f"Pupils with the model {row['delivery_model']} did {number_text(abs(row['estimate']), 1)} points {'better' if row['estimate'] > 0 else 'worse'} than those with other models "
+        f"({number_text(row['conf_low'], 1)} to {number_text(row['conf_high'], 1)}; {_count(row['pupils'])} pupils in {_count(row['schools'])} schools)"
+        for row in ahead.to_dict("records")
+    ]
+    return f"{'. '.join(said)}. Models were not given to pupils by lot, so this may be a difference between pupils or schools."
 
 
 def attrition_rating(attrition: pd.DataFrame, rules: ReportSection, unmatched: float | None = None) -> HeadlineRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.impact.estimates import BEFORE_AFTER, DAYS, POINTS
+from evaluation.impact.judge import IMPRECISE
 from evaluation.impact.views import pooled
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ CHECK_WORDS = {
     "placebo_cohort": "A year earlier, before there were mentors, the same sum finds nothing",
     "placebo_referral": "Among pupils like those referred, in schools without mentors, the same sum finds nothing",
     "negative_controls": "What mentoring cannot change did not change",
-    "no_single_area_carries_it": "No single area carries the effect",
-    "no_single_school_carries_it": "No single school carries the effect",
+    "no_single_area_carries_it": "Without any one area, the effect points the same way",
+    "no_single_school_carries_it": "Without any one school, the effect points the same way",
 }
 """The registered checks by name, in words for the Department's readers; the rules themselves are those of the verdict."""
 
@@ -39,8 +40,11 @@ def check_words(name: str, said: str = "") -> str:
     return CHECK_WORDS.get(name) or said or name.replace("_", " ")
 
 
-def checks_shown(checks: pd.DataFrame) -> pd.DataFrame:
-    """Return the registered checks as the Department reads them.
+HOLDS, FAILS, UNCLEAR = "holds", "does not hold", IMPRECISE
+
+
+def registered_checks(checks: pd.DataFrame) -> pd.DataFrame:
+    """Return the registered checks, each with what it says: a check too imprecise to say anything is not one that holds.
 
     Parameters
     ----------
@@ -50,12 +54,13 @@ def checks_shown(checks: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``check, holds, found``; those that do not hold first.
+        ``name, words, outcome`` ("holds", "does not hold", "too imprecise to say"), ``value, unit``; those that do not hold first.
     """
-    own = checks.loc[checks["registered"].astype(bool)].sort_values("passed", kind="stable")
-    words = [check_words(name, str(said)) for name, said in zip(own["name"], own["text"], strict=True)]
-    found = own["text"].where([str(said).lower() != word.lower() for said, word in zip(own["text"], words, strict=True)])
-    return own.assign(check=words, holds=own["passed"].astype(bool), found=found)[["check", "holds", "found"]].reset_index(drop=True)
+    own = checks.loc[checks["registered"].astype(bool)]
+    outcomes = [UNCLEAR if IMPRECISE in str(text) else HOLDS if passed else FAILS for passed, text in zip(own["passed"].astype(bool), own["text"], strict=True)]
+    words = [check_words(name, str(text)) for name, text in zip(own["name"], own["text"], strict=True)]
+    order = own.assign(words=words, outcome=outcomes)["outcome"].map({FAILS: 0, UNCLEAR: 1, HOLDS: 2})
+    return own.assign(words=words, outcome=outcomes).loc[order.sort_values(kind="stable").index, ["name", "words", "outcome", "value", "unit"]].reset_index(drop=True)
 
 
 def leading_effects(estimates: pd.DataFrame) -> pd.DataFrame:

@@ -135,8 +135,8 @@ TRIAL = Kind(
         Stage("value_for_money", "value_for_money", reads=("estimates", "cost_list", "cohort", "delivery_reach"),
               writes=("costs_by_perspective", "appraisal", "plane_draws"), effects=True),
         Stage("report", "report", whole_protocol=True,
-              reads=("estimates", "truth_comparison", "impact_diagnostics", "robustness_checks", "limitations", "subgroups", "trajectories", "cohort_flow", "attrition", "delivery_reach",
-                     "delivery_dose", "costs_by_perspective", "appraisal", "intake_counts"),
+              reads=("estimates", "truth_comparison", "impact_diagnostics", "robustness_checks", "limitations", "subgroups", "survey_changes", "survey_response", "trajectories", "cohort_flow", "attrition", "delivery_reach",
+                     "delivery_dose", "delivery_model_effects", "costs_by_perspective", "appraisal", "intake_counts"),
               writes=("headline",)),
     ),
 )

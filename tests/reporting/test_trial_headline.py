@@ -102,7 +102,7 @@ def test_the_ten_items_stand_in_their_order():
     assert [key for key in frame["key"] if key in ITEM_TITLES] == list(ITEM_TITLES)
     assert list(frame["position"]) == list(range(1, len(frame) + 1))
     effects = [key for key in frame["key"] if key.startswith(("effect", "counterfactual"))]
-    assert effects == ["effect", "effect_eligible", "effect_started", "effect_lead", "counterfactual"]
+    assert effects == ["effect", "effect_lead", "effect_eligible", "effect_started", "counterfactual"]
     numbers = frame.loc[frame["value"].notna()]
     assert numbers["source_table"].notna().all() and numbers["source_key"].notna().all()
 
@@ -128,11 +128,11 @@ def test_how_many_checks_hold_and_which_do_not_stand_beside_the_verdict():
     frame = trial_headline(better, protocol(), label="simulated")
     text = said(frame)
     assert list(frame["key"])[1:4] == ["verdict", "verdict_checks", "verdict_not_included"]
-    assert "3 registered checks, of which all hold." in text["verdict_checks"] and "Not holding" not in text["verdict_checks"]
+    assert "3 registered checks: all hold." in text["verdict_checks"] and "Not holding" not in text["verdict_checks"]
     assert "a placebo cohort" in text["verdict_not_included"] and "has not passed it" in text["verdict_not_included"]
     whole = tables(robustness_checks=checks("same_rule_agrees", names=("same_rule_agrees", "placebo_cohort", "negative_controls")))
     doubt = said(trial_headline(whole, protocol(), label="simulated"))
-    assert "3 registered checks, of which 2 hold. Not holding: compared with all who met the same rule" in doubt["verdict_checks"]
+    assert "3 registered checks: 2 hold, 1 does not hold. Not holding: compared with all who met the same rule" in doubt["verdict_checks"]
     assert "verdict_not_included" not in doubt
     none = said(trial_headline(tables(impact_diagnostics=diagnostics(NOT_ESTIMATED, "why")), protocol(), label="simulated"))
     assert "verdict_checks" not in none and "verdict_not_included" not in none
@@ -155,6 +155,16 @@ def test_greatest_need_never_borrows_another_number(subgroups, start):
     more = {} if subgroups is None else {"subgroups": subgroups}
     row = trial_headline(tables(**more), protocol(), label="simulated").set_index("key").loc["greatest_need"]
     assert row["text"].startswith(start) and row["text"].endswith("The effect above must not be read as theirs.") and pd.isna(row["conf_low"])
+
+
+def test_a_check_too_imprecise_to_say_is_told_and_never_counted_as_holding():
+    vague = checks()
+    vague.loc[1, "text"] = "same rule: too imprecise to say"
+    text = said(trial_headline(tables(robustness_checks=vague), protocol(), label="simulated"))["verdict_checks"]
+    assert "3 registered checks: 2 hold, none fails, 1 is too imprecise to say. Too imprecise to say whether: compared with all" in text
+    limits = pd.DataFrame([(1, "a", True, "First limit."), (2, "choice_of_pupils", True, "Chosen.")], columns=["position", "rule", "triggered", "text"])
+    lines = threats(vague, limits).split("\n")
+    assert lines[0] == "- Chosen." and lines[1].startswith("- Too imprecise to say whether: compared") and "(found 0.50 points)" in lines[1] and lines[2] == "- First limit."
 
 
 def test_threats_name_failed_checks_with_what_they_found_first():

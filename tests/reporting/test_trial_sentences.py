@@ -209,3 +209,29 @@ def test_refused_rows_are_counted_and_the_worst_table_named():
     assert "Of 1,001,010 rows read from 3 tables, 150 broke a rule" in said and "most in pupils (5.00% of its rows)" in said
     assert "most in" not in trial_sentences.intake(counts.assign(rows_rejected=0))
     assert trial_sentences.intake(counts.iloc[:0]) == "No rows were read."
+
+
+def surveys(**changes) -> pd.DataFrame:
+    row = {"scale": "engagement", "what": "pupils who started with a mentor", "pupils": 221, "mean_before": 2.679, "mean_after": 2.891, "estimate": 0.21, "is_effect": False}
+    return pd.DataFrame([{**row, **changes}])
+
+
+RESPONSE = pd.DataFrame([("pupils who started with a mentor", "engagement", 441), ("matched comparison pupils", "engagement", 554)], columns=["arm", "scale", "pupils"])
+
+
+def test_a_change_among_respondents_is_never_called_an_effect():
+    text = say.engagement(surveys(), RESPONSE)
+    assert "Engagement went from 2.7 to 2.9 among the 221 of 441 pupils who started and answered both times" in text and "not an effect" in text
+    assert "not an effect" not in say.engagement(surveys(is_effect=True), RESPONSE)
+    assert "was not measured" in say.engagement(surveys(estimate=float("nan")), RESPONSE) and "was not measured" in say.engagement(surveys().iloc[:0], RESPONSE.iloc[:0])
+
+
+def test_models_are_compared_with_the_caution_that_they_were_not_allocated():
+    both = pd.DataFrame([("family outreach", 1.81, 0.44, 3.18, 102, 10, "x"), ("school based", -1.81, -3.18, -0.44, 117, 10, "x")],
+                        columns=["delivery_model", "estimate", "conf_low", "conf_high", "pupils", "schools", "text"])  # fmt: skip
+    text = say.models(both)
+    assert text.startswith("Pupils with the model family outreach did 1.8 points better than those with other models (0.4 to 3.2; 102 pupils in 10 schools).")
+    assert "not given to pupils by lot" in text and "school based" not in text
+    none = both.assign(estimate=float("nan"), text="Each model has an area of its own")
+    assert say.models(none) == "Delivery models cannot be compared: each model has an area of its own."
+    assert "not compared" in say.models(both.iloc[:0])

@@ -11,7 +11,7 @@ from evaluation.impact.verdict import CHECKS
 from evaluation.protocol.trial import ImpactSection
 from evaluation.reporting.figures.summary import arms_alt, arms_by_half_term, arms_figure
 from evaluation.reporting.palette import png_bytes
-from evaluation.reporting.trial_tables import CHECK_WORDS, checks_shown, costs_by_view, leading_effects, side_by_side
+from evaluation.reporting.trial_tables import CHECK_WORDS, FAILS, HOLDS, UNCLEAR, costs_by_view, leading_effects, registered_checks, side_by_side
 
 
 def estimates() -> pd.DataFrame:
@@ -56,11 +56,12 @@ def test_every_registered_check_has_words_for_readers():
     assert set(CHECKS) <= set(registrable) <= set(CHECK_WORDS)
 
 
-def test_checks_that_do_not_hold_are_shown_first():
-    checks = pd.DataFrame([("same_rule_agrees", True, True, "said"), ("offer_does_not_contradict", True, False, "It does."), ("beside", False, False, "x")],
-                          columns=["name", "registered", "passed", "text"])  # fmt: skip
-    shown = checks_shown(checks)
-    assert shown["holds"].tolist() == [False, True] and shown["check"].iloc[0] == CHECK_WORDS["offer_does_not_contradict"] and shown["found"].iloc[0] == "It does."
+def test_a_check_too_imprecise_to_say_is_not_one_that_holds():
+    checks = pd.DataFrame([("same_rule_agrees", True, True, "said"), ("placebo_cohort", True, True, "placebo cohort: too imprecise to say"),
+                           ("offer_does_not_contradict", True, False, "It does."), ("beside", False, False, "x")],
+                          columns=["name", "registered", "passed", "text"]).assign(value=1.0, unit="points")  # fmt: skip
+    own = registered_checks(checks)
+    assert own["outcome"].tolist() == [FAILS, UNCLEAR, HOLDS] and own["words"].tolist()[1] == CHECK_WORDS["placebo_cohort"]
 
 
 def test_costs_are_named_in_words():
