@@ -220,18 +220,18 @@ RESPONSE = pd.DataFrame([("pupils who started with a mentor", "engagement", 441)
 
 
 def test_a_change_among_respondents_is_never_called_an_effect():
-    text = say.engagement(surveys(), RESPONSE)
+    text = trial_sentences.engagement(surveys(), RESPONSE)
     assert "Engagement went from 2.7 to 2.9 among the 221 of 441 pupils who started and answered both times" in text and "not an effect" in text
-    assert "not an effect" not in say.engagement(surveys(is_effect=True), RESPONSE)
-    assert "was not measured" in say.engagement(surveys(estimate=float("nan")), RESPONSE) and "was not measured" in say.engagement(surveys().iloc[:0], RESPONSE.iloc[:0])
+    assert "not an effect" not in trial_sentences.engagement(surveys(is_effect=True), RESPONSE)
+    assert "was not measured" in trial_sentences.engagement(surveys(estimate=float("nan")), RESPONSE) and "was not measured" in trial_sentences.engagement(surveys().iloc[:0], RESPONSE.iloc[:0])
 
 
 def test_models_are_compared_with_the_caution_that_they_were_not_allocated():
     both = pd.DataFrame([("family outreach", 1.81, 0.44, 3.18, 102, 10, "x"), ("school based", -1.81, -3.18, -0.44, 117, 10, "x")],
                         columns=["delivery_model", "estimate", "conf_low", "conf_high", "pupils", "schools", "text"])  # fmt: skip
-    text = say.models(both)
+    text = trial_sentences.models(both)
     assert text.startswith("Pupils with the model family outreach did 1.8 points better than those with other models (0.4 to 3.2; 102 pupils in 10 schools).")
     assert "not given to pupils by lot" in text and "school based" not in text
     none = both.assign(estimate=float("nan"), text="Each model has an area of its own")
-    assert say.models(none) == "Delivery models cannot be compared: each model has an area of its own."
-    assert "not compared" in say.models(both.iloc[:0])
+    assert trial_sentences.models(none) == "Delivery models cannot be compared: each model has an area of its own."
+    assert "not compared" in trial_sentences.models(both.iloc[:0])
