@@ -131,9 +131,11 @@ def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str]], *, points: fl
     apart = abs(high - low) * 1.25 * points / height
     ordered = sorted(ends, key=lambda end: end[1])
     places: list[float] = []
+    lines_below = 0
     for _, y, words in ordered:
         lines = words.count("\n") + 1
-        places.append(y if not places else max(y, places[-1] + apart * lines))
+        places.append(y if not places else max(y, places[-1] + apart * (lines + lines_below) / 2))
+        lines_below = lines
     shift = sum(place - y for place, (_, y, _) in zip(places, ordered, strict=True)) / max(len(ordered), 1)
     for place, (x, _, words) in zip(places, ordered, strict=True):
         ax.annotate(words, (x, place - shift), xytext=(9, 0), textcoords="offset points", va="center", fontsize=points, color=TEXT_COLOUR, annotation_clip=False)

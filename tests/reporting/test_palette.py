@@ -53,3 +53,15 @@ def test_a_stored_figure_carries_no_version_or_date():
 def test_the_palette_needs_no_drawing_library_until_a_figure_is_made():
     code = "import sys, evaluation.reporting.palette, evaluation.reporting.show; sys.exit('matplotlib' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_names_of_lines_that_end_close_together_do_not_overlap():
+    figure = palette.new_figure(7, 4)
+    axes = figure.subplots()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 10)
+    palette.label_ends(axes, [(1, 5.0, "Pupils referred"), (1, 5.1, "Similar pupils,\nusual support"), (1, 9.0, "Far away")])
+    figure.draw_without_rendering()
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert all(below.y1 <= above.y0 for below, above in zip(boxes, boxes[1:], strict=False))
+    assert [text.get_text() for text in axes.texts] == ["Pupils referred", "Similar pupils,\nusual support", "Far away"]
