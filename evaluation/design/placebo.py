@@ -127,6 +127,8 @@ def placebo_weights(cohort: pd.DataFrame, placebo: pd.DataFrame, *, score_covari
     study, offered = np.arange(len(together)) < len(rows), together["mentor_school"].to_numpy(dtype=bool)
     referred = np.zeros(len(together), dtype=bool)
     referred[study] = rows["referred"].to_numpy(dtype=bool)
+    if len(set(referred[study & offered])) < 2:
+        return pd.DataFrame(columns=["check", *KEY, "treated", "weight"])
     try:
         risk = _risk(together, score_covariates, referred, study & offered)
     except UnidentifiedError:

@@ -122,10 +122,11 @@ def survey_changes(scores: pd.DataFrame, pupils: pd.DataFrame, *, rules: ImpactS
             rows = own.loc[own["arm"] == arm]
             lines.append({"scale": scale, "what": arm, **_mean_change(rows, rules), "is_effect": False, "text": NOT_AN_EFFECT})
         enough = all(_enough(own.loc[own["arm"] == arm], rules) for arm in (MENTORED, COMPARISON))
-        said = ("about pupils who answered twice; who answers is not left to chance" if enough
+        figures = _figures(own, ["treated"], "treated", rules) if enough else _nothing(own)
+        known = figures["estimate"] is not None
+        said = ("about pupils who answered twice; who answers is not left to chance" if known
                 else "comparison pupils did not answer, or too few did, so no effect can be told from the survey")
-        lines.append({"scale": scale, "what": DIFFERENCE, **(_figures(own, ["treated"], "treated", rules) if enough else _nothing(own)),
-                      "is_effect": enough, "text": said})
+        lines.append({"scale": scale, "what": DIFFERENCE, **figures, "is_effect": known, "text": said})
     return pd.DataFrame(lines)
 
 
