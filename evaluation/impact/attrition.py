@@ -10,7 +10,7 @@ import pandas as pd
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.bounds import lee_bounds, tipping_point, worst_case_bounds
 from evaluation.impact.change import ChangeEstimate
-from evaluation.impact.judge import interval
+from evaluation.impact.judge import figures_of
 from evaluation.protocol.trial import ImpactSection
 
 ARMS = {"referred": "referred pupils", "mentored": "other eligible pupils of schools with mentors", "comparison": "eligible pupils of comparison schools"}
@@ -132,7 +132,8 @@ def _bounds_of(analysis: str, change: ChangeEstimate, entered: pd.DataFrame, rul
     rows = change.rows.assign(attended_change=-change.rows["change"].astype(float))
     lost = entered.loc[~entered["retained"]].assign(lowest=lambda f: f["baseline_rate"] - 100.0, highest=lambda f: f["baseline_rate"])
     empty = dict.fromkeys(("lower", "upper", "conf_low", "conf_high", "trimmed", "share_trimmed", "tipping", "tipping_interval", "possible", "holds"))
-    low, _ = interval(change, rules.confidence_level)
+    own = figures_of(change, rules, within_area="within_area" in analysis)
+    low = own["conf_low"]
     counts = {"n_treated": int((entered["treated"] == 1).sum()), "n_comparison": int((entered["treated"] == 0).sum())}
     try:
         lee = lee_bounds(rows, entered, outcome="attended_change", confidence_level=rules.confidence_level, df=change.df)

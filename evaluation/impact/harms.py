@@ -13,7 +13,7 @@ from evaluation.design.registered import KEY
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.attrition import entered_rows
 from evaluation.impact.change import ChangeEstimate
-from evaluation.impact.judge import NOT_DONE, figures_of, judge, no_figures, try_change
+from evaluation.impact.judge import NOT_DONE, ended, figures_of, judge, no_figures, try_change
 from evaluation.protocol.trial import ImpactSection
 
 HARM, CONTROL = "harm", "negative control"
@@ -64,7 +64,7 @@ def harms(leading: Mapping[str, ChangeEstimate], cohort: pd.DataFrame, cohort_ou
     Returns
     -------
     DataFrame
-        ``analysis, outcome, title, role, unit, estimate, std_error, df, conf_low, conf_high`` (above zero: more of the outcome), ``detectable``, counts,
+        ``analysis, outcome, title, role, unit, estimate, std_error, df, conf_low, conf_high`` (above zero: more of the outcome), ``detectable, test``, counts,
         ``most_harm`` (the end of the interval on the harmful side), ``tolerance`` (negative controls), ``result, text``. A harm whose
         interval includes zero is "no clear evidence either way", never "no harm".
     """
@@ -84,7 +84,7 @@ def harms(leading: Mapping[str, ChangeEstimate], cohort: pd.DataFrame, cohort_ou
         entered = entered_rows(cohort, change.rows, entries=entries, referred_only=analysis.startswith("B"), within_area=within)
         left = entered.assign(change=100.0 * entered["exclusion"].eq(LEFT).fillna(False).astype(float))
         lines.append(_line(analysis, LEAVING, "Left the roll before the follow-up ended", HARM, POINTS_OF_PUPILS, left, within, rules, text=LEAVING_SAYS))
-    return pd.DataFrame(lines)
+    return ended(pd.DataFrame(lines))
 
 
 def _line(analysis: str, outcome: str, title: str, role: str, unit: str, rows: pd.DataFrame, within: bool, rules: ImpactSection, *,
@@ -94,7 +94,7 @@ def _line(analysis: str, outcome: str, title: str, role: str, unit: str, rows: p
     change = try_change(rows, within_area=within, weight="weight")
     if isinstance(change, UnidentifiedError):
         return {**known, **no_figures(rows), "most_harm": None, "result": NOT_DONE, "text": change.message}
-    figures = figures_of(change, rules, sign=-1.0)  # the estimator speaks of attendance: less of the outcome is above zero
+    figures = figures_of(change, rules, within_area=within, sign=-1.0)  # the estimator speaks of attendance: less of the outcome is above zero
     if role == CONTROL:
         return {**known, **figures, "most_harm": None, "result": judge(figures["conf_low"], figures["conf_high"], rules.negative_control_tolerance), "text": text}
     low, high = figures["conf_low"], figures["conf_high"]

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.change import ChangeEstimate, estimate_change, smallest_detectable_effect
 from evaluation.impact.comparisons import Estimated
+from evaluation.impact.decision import decide
+from evaluation.inference.decision import CR2_SATTERTHWAITE
 from evaluation.protocol.trial import ImpactSection
 
 PASSED, FAILED, IMPRECISE, NOT_DONE = "passed", "failed", "too imprecise to say", "could not be done"
 
 FIGURES = ("estimate", "std_error", "df", "conf_low", "conf_high")
+LIMITS = ("conf_low", "conf_high", "most_harm")
 COUNTS = ("n_treated", "n_comparison", "schools_treated", "schools_comparison")
 
 
@@ -51,13 +55,40 @@ def interval(change: ChangeEstimate, confidence_level: float) -> tuple[float, fl
     return change.estimate - reach, change.estimate + reach
 
 
-def figures_of(change: ChangeEstimate, rules: ImpactSection, *, sign: float = 1.0) -> dict[str, float | int]:
-    """An estimate's figures as columns of a table; ``sign`` -1 turns effects on attendance into effects on the outcome itself."""
-    low, high = interval(change, rules.confidence_level)
-    ends = (low, high) if sign > 0 else (-high, -low)
+def figures_of(change: ChangeEstimate, rules: ImpactSection, *, within_area: bool, sign: float = 1.0) -> dict[str, float | int | str | None]:
+    """An estimate's figures as columns of a table, by the headline's rule of decision.
+
+    CR2 with Satterthwaite degrees of freedom, or, where the design has too few schools or degrees of freedom and mentors (or what stands for them)
+    were dealt to whole schools, randomisation inference by school. Where some schools hold both sides, there is nothing to deal again, and CR2 stays.
+
+    Parameters
+    ----------
+    change : ChangeEstimate
+    rules : ImpactSection
+    within_area : bool
+    sign : float
+        -1 turns effects on attendance into effects on the outcome itself.
+
+    Returns
+    -------
+    dict
+        ``estimate, std_error, df`` (of CR2), ``conf_low, conf_high`` (infinite where an interval does not end), ``detectable, test`` and counts.
+    """
+    estimate, ends, test = change.estimate, interval(change, rules.confidence_level), CR2_SATTERTHWAITE
+    by_school = change.rows.groupby("school_id")["treated"].nunique().eq(1).all()
+    if by_school and (change.df < rules.minimum_df or change.schools_treated < rules.minimum_treated_schools):
+        unscaled = "weight_unscaled" if "weight_unscaled" in change.rows else "weight"
+        decision = decide(change, within_area=within_area, rules=rules, unscaled=unscaled)
+        estimate, ends, test = decision.estimate, (decision.conf_low, decision.conf_high), decision.test
+    low, high = ends if sign > 0 else (-ends[1], -ends[0])
     detectable = smallest_detectable_effect(change.std_error, change.df, confidence_level=rules.confidence_level, power=rules.power)
-    return {"estimate": sign * change.estimate, "std_error": change.std_error, "df": change.df, "conf_low": ends[0], "conf_high": ends[1],
-            "detectable": detectable, **{name: getattr(change, name) for name in COUNTS}}
+    return {"estimate": sign * estimate, "std_error": change.std_error, "df": change.df, "conf_low": low, "conf_high": high,
+            "detectable": detectable, "test": test, **{name: getattr(change, name) for name in COUNTS}}
+
+
+def ended(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of checks with missing limits where an interval does not end."""
+    return table.assign(**{name: table[name].astype(float).where(np.isfinite(table[name].astype(float))) for name in LIMITS if name in table})
 
 
 def try_change(rows: pd.DataFrame, **how) -> ChangeEstimate | UnidentifiedError:
@@ -73,7 +104,7 @@ def try_change(rows: pd.DataFrame, **how) -> ChangeEstimate | UnidentifiedError:
 def no_figures(rows: pd.DataFrame) -> dict[str, float | int | None]:
     """Columns of a check that could not be done: counts, and nothing in the place of numbers."""
     treated = rows["treated"] == 1 if len(rows) else pd.Series(dtype=bool)
-    return {**dict.fromkeys((*FIGURES, "detectable")), "n_treated": int(treated.sum()), "n_comparison": int((~treated).sum()),
+    return {**dict.fromkeys((*FIGURES, "detectable", "test")), "n_treated": int(treated.sum()), "n_comparison": int((~treated).sum()),
             "schools_treated": int(rows.loc[treated, "school_id"].nunique()) if len(rows) else 0,
             "schools_comparison": int(rows.loc[~treated, "school_id"].nunique()) if len(rows) else 0}
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.change import ChangeEstimate
-from evaluation.impact.judge import figures_of, interval, no_figures, try_change
+from evaluation.impact.judge import ended, figures_of, no_figures, try_change
 from evaluation.protocol.trial import ImpactSection
 
 AREA, SCHOOL = "area", "school"
@@ -25,27 +25,28 @@ def leave_one_out(leading: Mapping[str, ChangeEstimate], *, rules: ImpactSection
     -------
     DataFrame
         ``analysis, left_out`` ("area" or "school"), ``place`` (its code), ``arm`` ("mentored", "comparison" or "both" for an area), ``estimate,
-        std_error, df, conf_low, conf_high, detectable`` (points of sessions attended), counts, ``shift`` (from the headline), ``result, text``.
+        std_error, df, conf_low, conf_high, detectable`` (points of sessions attended), ``test``, counts, ``shift`` (from the headline), ``result, text``.
     """
     lines = []
     for analysis, change in leading.items():
-        whole = _says(*interval(change, rules.confidence_level))
+        own_figures = figures_of(change, rules, within_area="within_area" in analysis)
+        estimate, whole = own_figures["estimate"], _says(own_figures["conf_low"], own_figures["conf_high"])
         for what, column in COLUMNS.items():
             for place in sorted(change.rows[column].unique()):
                 own = change.rows[column] == place
                 lines.append({"analysis": analysis, "left_out": what, "place": place, "arm": _arm(change.rows.loc[own]),
-                              **_without(change, change.rows.loc[~own], "within_area" in analysis, whole, rules)})
-    return pd.DataFrame(lines)
+                              **_without(estimate, change.rows.loc[~own], "within_area" in analysis, whole, rules)})
+    return ended(pd.DataFrame(lines))
 
 
-def _without(change: ChangeEstimate, rows: pd.DataFrame, within: bool, whole: int, rules: ImpactSection) -> dict:
+def _without(estimate: float, rows: pd.DataFrame, within: bool, whole: int, rules: ImpactSection) -> dict:
     found = try_change(rows.drop(columns="cell", errors="ignore"), within_area=within, weight="weight")
     if isinstance(found, UnidentifiedError):
         return {**no_figures(rows), "shift": None, "result": LOST, "text": found.message}
-    figures = figures_of(found, rules)
-    turned = found.estimate * change.estimate < 0
+    figures = figures_of(found, rules, within_area=within)
+    turned = figures["estimate"] * estimate < 0
     result = TURNED if turned else REMAINS if _says(figures["conf_low"], figures["conf_high"]) == whole else LOST
-    return {**figures, "shift": found.estimate - change.estimate, "result": result, "text": None}
+    return {**figures, "shift": figures["estimate"] - estimate, "result": result, "text": None}
 
 
 def _says(low: float, high: float) -> int:

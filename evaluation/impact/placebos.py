@@ -14,7 +14,7 @@ import pandas as pd
 from evaluation.design.registered import KEY
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.change import ChangeEstimate
-from evaluation.impact.judge import FAILED, IMPRECISE, NOT_DONE, PASSED, figures_of, judge, no_figures, try_change
+from evaluation.impact.judge import FAILED, IMPRECISE, NOT_DONE, PASSED, ended, figures_of, judge, no_figures, try_change
 from evaluation.protocol.trial import ImpactSection
 
 START, COHORT, COHORT_ALL, REFERRAL = "placebo start", "placebo cohort", "placebo cohort, every window", "placebo referral"
@@ -102,7 +102,7 @@ def placebos(leading: Mapping[str, ChangeEstimate], trajectories: pd.DataFrame, 
     -------
     DataFrame
         ``check, analysis, estimate, std_error, df, conf_low, conf_high`` (points of sessions attended: above zero would flatter the programme),
-        ``detectable`` (smallest bias it could have found), counts, ``tolerance, result, text``. Weights are taken as known.
+        ``detectable`` (smallest bias it could have found), ``test``, counts, ``tolerance, result, text``. Weights are taken as known.
     """
     found = []
     for analysis, change in leading.items():
@@ -114,7 +114,7 @@ def placebos(leading: Mapping[str, ChangeEstimate], trajectories: pd.DataFrame, 
     parts = ((COHORT, "A_eligible", "cohort", placebo_cohort), (COHORT_ALL, "A_eligible", "cohort_every_window", placebo_cohort),
              (REFERRAL, "B_referred", "referral", cohort))
     found += [(check, analysis, placebo_rows(placebo_weights, rows, name), True) for check, analysis, name, rows in parts]
-    return pd.DataFrame([_line(*item, rules=rules) for item in found])
+    return ended(pd.DataFrame([_line(*item, rules=rules) for item in found]))
 
 
 def _line(check: str, analysis: str, rows: pd.DataFrame | UnidentifiedError, within_area: bool, *, rules: ImpactSection) -> dict:
@@ -124,7 +124,7 @@ def _line(check: str, analysis: str, rows: pd.DataFrame | UnidentifiedError, wit
     known = {"check": check, "analysis": analysis, "tolerance": rules.placebo_tolerance}
     if isinstance(change, UnidentifiedError):
         return {**known, **no_figures(rows if isinstance(rows, pd.DataFrame) else pd.DataFrame()), "result": NOT_DONE, "text": change.message}
-    figures = figures_of(change, rules)
+    figures = figures_of(change, rules, within_area=within_area)
     return {**known, **figures, "result": judge(figures["conf_low"], figures["conf_high"], rules.placebo_tolerance), "text": SAYS[check]}
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from evaluation.design.registered import KEY
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.change import ChangeEstimate
-from evaluation.impact.judge import NOT_DONE, figures_of, judge, no_figures, try_change
+from evaluation.impact.judge import NOT_DONE, ended, figures_of, judge, no_figures, try_change
 from evaluation.protocol.trial import ImpactSection
 
 WITHIN, NOT_REFERRED, CONTAMINATION = "within schools", "pupils not referred", "comparison schools beside mentors"
@@ -40,7 +40,7 @@ def spillover(leading: Mapping[str, ChangeEstimate], cohort: pd.DataFrame, offer
     Returns
     -------
     DataFrame
-        ``comparison, estimate, std_error, df, conf_low, conf_high, detectable`` (points of sessions attended), counts, ``headline`` (the effect on
+        ``comparison, estimate, std_error, df, conf_low, conf_high, detectable`` (points of sessions attended), ``test``, counts, ``headline`` (the effect on
         referred pupils, for the comparison within schools), ``tolerance, result, text``.
     """
     within_area = offer_weights.loc[offer_weights["design"] == "within_area", [*KEY, "referral_risk"]]
@@ -52,7 +52,7 @@ def spillover(leading: Mapping[str, ChangeEstimate], cohort: pd.DataFrame, offer
         _line(NOT_REFERRED, not_referred(with_risk), {"within_area": True}, rules),
         _line(CONTAMINATION, beside_mentors(analysed), {"within_area": False}, rules),
     ]
-    return pd.DataFrame(lines)
+    return ended(pd.DataFrame(lines))
 
 
 def within_schools(rows: pd.DataFrame) -> pd.DataFrame:
@@ -95,6 +95,6 @@ def _line(comparison: str, rows: pd.DataFrame, how: dict, rules: ImpactSection, 
     change = try_change(rows, weight="weight", **how)
     if isinstance(change, UnidentifiedError):
         return {**known, **no_figures(rows), "result": NOT_DONE, "text": change.message}
-    figures = figures_of(change, rules)
+    figures = figures_of(change, rules, within_area=how["within_area"])
     result = judge(figures["conf_low"], figures["conf_high"], rules.placebo_tolerance) if judged else SHOWN
     return {**known, **figures, "result": result, "text": SAYS[comparison]}

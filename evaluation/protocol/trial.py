@@ -269,7 +269,9 @@ class ImpactSection(Section):
         ..., gt=0, le=20, description="A negative control passes if its whole interval lies this close to zero",
         json_schema_extra={"unit": "percentage points of sessions"},
     )
-    subgroups: list[str] = Field(..., description="Registered subgroups; one that the panel lacks is refused by name")
+    subgroups: list[Literal["severity", "fsm", "sen", "phase", "area", "sex", "year_group"]] = Field(
+        ..., description="Registered subgroups, no other one is looked at; one that the panel lacks is refused by name",
+    )
     subgroup_minimum_pupils: int = Field(
         ..., ge=2, le=1000, description="Pupils of either arm below which a group is too few to say anything of", json_schema_extra={"unit": "pupils"},
     )
@@ -286,7 +288,7 @@ class ImpactSection(Section):
     @model_validator(mode="after")
     def _coherent(self) -> ImpactSection:
         """Names stand once; bounds are no negative departures."""
-        for name in ("secondary_outcomes", "robustness_checks"):
+        for name in ("secondary_outcomes", "robustness_checks", "subgroups"):
             if len(set(getattr(self, name))) != len(getattr(self, name)):
                 raise ValueError(f"`{name}` names something twice")
         for name in ("honest_relative_magnitudes", "honest_smoothness"):

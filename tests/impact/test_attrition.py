@@ -14,7 +14,7 @@ from evaluation.impact.attrition import (
 from evaluation.impact.change import estimate_change
 from evaluation.impact.harms import LEAVING, harms
 
-RULES = section("impact")
+RULES = section("impact", minimum_treated_schools=2, minimum_df=1.0)
 KEY = "B_referred_within_area_matched"
 
 

@@ -13,7 +13,7 @@ from evaluation.impact.judge import FAILED, NOT_DONE, PASSED
 from evaluation.impact.leave_out import LOST, REMAINS, TURNED, leave_one_out, leave_out_checks, leave_out_ranges
 from evaluation.impact.spillover import CONTAMINATION, NOT_REFERRED, WITHIN, beside_mentors, not_referred, spillover, within_schools
 
-RULES = section("impact")
+RULES = section("impact", draws=999)
 KEY = "B_referred_within_area_matched"
 TRAJECTORIES = pd.DataFrame({"event_time": [-4, -3, -2, 2, 3, 4], "role": ["baseline"] * 3 + ["follow-up"] * 3})
 NO_SUSPENSIONS = pd.DataFrame({"pupil_id": pd.Series(dtype="str"), "half_term": pd.Series(dtype="int64"), "suspensions": pd.Series(dtype="int64")})
@@ -152,3 +152,17 @@ def test_an_area_study_without_areas_free_of_mentors_cannot_look_for_contaminati
     offer = cohort[["stack", "pupil_id"]].assign(design="within_area", referral_risk=0.5)
     row = spillover(leading(cohort), cohort, offer, rules=RULES).set_index("comparison").loc[CONTAMINATION]
     assert row["result"] == NOT_DONE and pd.isna(row["estimate"])
+
+
+def test_few_schools_are_judged_by_the_headlines_randomisation_test():
+    cohort = cohort_of(pupils=60)
+    strict = section("impact", minimum_treated_schools=7, draws=999)
+    lead = leading(cohort)
+    row = leave_one_out({KEY: lead[KEY]}, rules=strict).query("place == 'MX0'").iloc[0]
+    assert row["test"] == "randomisation" and row["estimate"] == pytest.approx(3.0, abs=1.0)
+    # Two of five and three of six schools: 200 assignments, so an interval at 95% ends or is missing, never a number from t.
+    usual = leave_one_out(lead, rules=RULES).query("place == 'MX0'").iloc[0]
+    assert usual["test"] == "cr2_satterthwaite" and row["conf_low"] != usual["conf_low"]
+    offer = cohort.query("within_area")[["stack", "pupil_id"]].assign(design="within_area", referral_risk=0.5)
+    table = spillover(lead, cohort, offer, rules=strict).set_index("comparison")
+    assert table.loc[WITHIN, "test"] == "cr2_satterthwaite" and table.loc[NOT_REFERRED, "test"] == "randomisation"

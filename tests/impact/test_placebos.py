@@ -15,7 +15,7 @@ from evaluation.impact.change import estimate_change
 from evaluation.impact.judge import FAILED, IMPRECISE, NOT_DONE, PASSED, judge, leading_changes
 from evaluation.impact.placebos import COHORT, REFERRAL, START, placebo_checks, placebo_rows, placebo_start, placebos
 
-RULES = section("impact")
+RULES = section("impact", draws=999)
 COVARIATES = section("matching").score_covariates
 
 

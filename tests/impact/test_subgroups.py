@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from small_trial import section
 
 from evaluation.errors import DataError
 from evaluation.impact.change import estimate_change
-from evaluation.impact.subgroups import ESTIMATED, ONE_GROUP, TOO_FEW, subgroup_effects
+from evaluation.impact.subgroups import ESTIMATED, ONE_GROUP, SUBGROUPS, TOO_FEW, check_subgroups, subgroup_effects
 from evaluation.inference import adjust_p_values
 
 RULES = section("impact", subgroups=["severity", "fsm", "sen", "phase", "area"], subgroup_minimum_pupils=8, subgroup_minimum_schools=3)
@@ -87,10 +88,16 @@ def test_a_subgroup_that_the_panel_lacks_is_refused_by_name():
     own = drawn()
     with pytest.raises(DataError, match=r"`fsm` \(column `fsm`\)"):
         subgroup_effects(leading(own.drop(columns="fsm")), SCHOOLS, rules=RULES)
+    with pytest.raises(ValidationError, match="postcode|severity"):
+        section("impact", subgroups=["postcode"])
     with pytest.raises(DataError, match="`postcode`"):
-        subgroup_effects(leading(own), SCHOOLS, rules=section("impact", subgroups=["postcode"]))
+        check_subgroups(["fsm", "postcode"], own.columns)
     with pytest.raises(DataError, match="phase"):
         subgroup_effects(leading(own), SCHOOLS.assign(phase=None), rules=RULES)
+
+
+def test_the_protocol_knows_every_subgroup_that_can_be_looked_at():
+    assert list(section("impact", subgroups=list(SUBGROUPS)).subgroups) == list(SUBGROUPS)
 
 
 def test_nothing_depends_on_the_order_of_rows_or_the_names_of_schools(table):
