@@ -23,6 +23,7 @@ POINTS_OF_SESSIONS, POINTS_OF_PUPILS, PER_HUNDRED = "percentage points of sessio
 LEAVING, REPORTED = "left_the_roll", "suspensions_reported"
 POST_ONLY = "follow-up values compared, not changes: not recorded apart before 19 August 2024"
 LEAVING_SAYS = "everyone who entered, comparison pupils weighted to the treated of their area and stack"
+NONE_REPORTED = "no suspension was reported, or none were supplied"
 REPORTED_SAYS = "suspensions as schools reported them, by the half-term in which each began"
 
 
@@ -80,7 +81,8 @@ def harms(leading: Mapping[str, ChangeEstimate], cohort: pd.DataFrame, cohort_ou
                 text = POST_ONLY if known.post_only else None
                 lines.append(_line(analysis, name, known.title, known.role, POINTS_OF_SESSIONS, rows, within, rules, better=known.better, text=text))
         told = suspension_rows(change.rows, suspensions, roles)
-        lines.append(_line(analysis, REPORTED, "Suspensions reported", HARM, PER_HUNDRED, told, within, rules, text=REPORTED_SAYS))
+        line = _line(analysis, REPORTED, "Suspensions reported", HARM, PER_HUNDRED, told, within, rules, text=REPORTED_SAYS)
+        lines.append({**line, "text": NONE_REPORTED} if suspensions["suspensions"].sum() == 0 else line)
         entered = entered_rows(cohort, change.rows, entries=entries, referred_only=analysis.startswith("B"), within_area=within)
         left = entered.assign(change=100.0 * entered["exclusion"].eq(LEFT).fillna(False).astype(float))
         lines.append(_line(analysis, LEAVING, "Left the roll before the follow-up ended", HARM, POINTS_OF_PUPILS, left, within, rules, text=LEAVING_SAYS))

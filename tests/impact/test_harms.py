@@ -77,6 +77,7 @@ def test_a_negative_control_that_moves_fails_and_one_that_is_still_passes():
 def test_an_outcome_that_nobody_has_is_no_number():
     table = found(cohort_of(), medical_rate=0)
     assert table.loc[REPORTED, "result"] == NOT_DONE and pd.isna(table.loc[REPORTED, "estimate"])
+    assert "no suspension was reported" in table.loc[REPORTED, "text"]
 
 
 def test_suspensions_are_counted_in_the_half_terms_that_were_measured():
