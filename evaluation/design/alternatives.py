@@ -99,6 +99,13 @@ def registered_alternatives(rules: MatchingSection) -> list[Alternative]:
     return [own, *sorted(found - {own}, key=lambda alternative: alternative.match_id)]
 
 
+def alternative_of(line: pd.Series) -> Alternative:
+    """The alternative behind a row of the tables ``match_alternatives`` or ``specification_curve``."""
+    values = {f.name: None if pd.isna(line[f.name]) else line[f.name] for f in fields(Alternative)}
+    values["ratio"] = None if values["ratio"] is None else int(values["ratio"])
+    return Alternative(**values)
+
+
 @dataclass(frozen=True)
 class AlternativeMatches:
     """Every alternative with its weights.
@@ -181,7 +188,7 @@ def _match_one(one: Alternative, usable: pd.DataFrame | str, lost: int, rules: M
     try:
         if isinstance(usable, str):
             raise UnidentifiedError(usable)
-        weights = _weights(usable, one, rules, seed)
+        weights = weights_of_alternative(usable, one, rules, seed)
     except UnidentifiedError as error:
         lost += 0 if isinstance(usable, str) else int(usable["treated"].sum())
         return {**line, "referred": 0, "comparison": 0, "effective_n": 0.0, "unmatched": lost, "failed": error.message}, empty
@@ -193,7 +200,20 @@ def _match_one(one: Alternative, usable: pd.DataFrame | str, lost: int, rules: M
     return {**line, **counts}, rows[["match_id", *KEY, "treated", "weight"]].reset_index(drop=True)
 
 
-def _weights(usable: pd.DataFrame, one: Alternative, rules: MatchingSection, seed: int) -> pd.Series:
+def rematched_weights(rows: pd.DataFrame, one: Alternative, rules: MatchingSection, seed: int) -> pd.Series:
+    """Weights of the rows that an alternative keeps, where ``treated`` is given: the same steps from the usable rows on.
+
+    Raises
+    ------
+    UnidentifiedError
+        These rows cannot be matched so.
+    """
+    usable, _ = usable_rows(rows, one.design, covariates_of(one, rules), _with_entries(rules, one))
+    weights = weights_of_alternative(usable, one, rules, seed)
+    return weights[weights > 0]
+
+
+def weights_of_alternative(usable: pd.DataFrame, one: Alternative, rules: MatchingSection, seed: int) -> pd.Series:
     """Weights by row of the usable ones; those of matched sets in the order of the sets, as the registered match has them."""
     exact = exact_columns(one.design, _with_entries(rules, one))
     if one.method == "same_rule":

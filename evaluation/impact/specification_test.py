@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from evaluation.design.alternatives import Alternative, alternative_of, rematched_weights
 from evaluation.errors import UnidentifiedError
-from evaluation.impact.change import ChangeEstimate
-from evaluation.impact.specification_curve import SpecificationCurve
+from evaluation.impact.change import ChangeEstimate, estimate_change
+from evaluation.impact.specification_curve import SESSIONS, Branch, SpecificationCurve
 from evaluation.inference.assignments import assignments
+from evaluation.protocol.trial import MatchingSection
 
 MEDIAN, MEAN_T = "median effect", "mean t"
 NOTHING_LEFT = 1e-12
@@ -107,16 +109,54 @@ def joint_test(changes: Sequence[ChangeEstimate], *, draws: int, seed: int, left
     return JointTest(pd.DataFrame(lines))
 
 
-def joint_test_of(curve: SpecificationCurve, *, draws: int, seed: int) -> pd.DataFrame:
-    """Table ``specification_tests`` of a curve: its branches within areas, matches held.
+def joint_test_of(curve: SpecificationCurve, *, draws: int, seed: int, rematch: MatchingSection | None = None) -> pd.DataFrame:
+    """Table ``specification_tests`` of a curve: its branches within areas.
 
     Without a branch within areas the table has no rows: between areas no label can be dealt again.
+
+    Parameters
+    ----------
+    curve : SpecificationCurve
+    draws, seed : int
+    rematch : MatchingSection, optional
+        On demand: every branch is matched anew under every assignment, by the rules of this section and with this seed, among the pupils that
+        the branch holds (who would have been referred in other schools is not known). That takes as long as so many curves.
     """
-    inside = dict(zip(curve.frame["branch_id"], curve.frame["design"] == "within_area", strict=True))
-    changes = [branch.change for branch in curve.branches if branch.change is not None and inside[branch.branch_id]]
-    if not changes:
+    lines = curve.frame.set_index("branch_id")
+    inside = [branch for branch in curve.branches if branch.change is not None and lines.loc[branch.branch_id, "design"] == "within_area"]
+    if not inside:
         return pd.DataFrame(columns=COLUMNS)
-    return joint_test(changes, draws=draws, seed=seed, left_out=len(curve.branches) - len(changes)).frame
+    anew = None
+    if rematch is not None:
+        alternatives = [alternative_of(lines.loc[branch.branch_id]) for branch in inside]
+
+        def anew(number: int, given: pd.Series) -> float:
+            return rematched_estimate(inside[number], alternatives[number], given, rules=rematch, seed=seed)
+
+    return joint_test([branch.change for branch in inside], draws=draws, seed=seed, left_out=len(curve.branches) - len(inside), rematch=anew).frame
+
+
+def rematched_estimate(branch: Branch, alternative: Alternative, given: pd.Series, *, rules: MatchingSection, seed: int) -> float:
+    """A branch's estimate after mentors are dealt to other schools and its pupils are matched anew; missing where that cannot be done.
+
+    Parameters
+    ----------
+    branch : Branch
+    alternative : Alternative
+        How it is matched.
+    given : Series
+        By school, whether it is dealt mentors.
+    rules : MatchingSection
+    seed : int
+    """
+    rows = branch.change.rows.drop(columns=["weight", "cell"]).assign(treated=lambda f: f["school_id"].map(given).astype("int64"))
+    try:
+        weights = rematched_weights(rows, alternative, rules, seed)
+        by_sessions = branch.choices["weighting"] == SESSIONS
+        kept = rows.loc[weights.index].assign(weight=weights * (rows.loc[weights.index, "baseline_possible"] if by_sessions else 1.0))
+        return estimate_change(kept, within_area=True, weight="weight", scale=by_sessions).estimate
+    except UnidentifiedError:
+        return np.nan
 
 
 def _schools(changes: Sequence[ChangeEstimate]) -> pd.DataFrame:

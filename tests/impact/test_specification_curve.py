@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 
 from evaluation.design import build_cohort, match_alternatives, match_cohort, offer_weights, season_matched_windows
+from evaluation.design.alternatives import alternative_of, registered_alternatives
 from evaluation.design.registered import KEY
 from evaluation.errors import ContractError
 from evaluation.impact import estimate_change, estimates_table, trial_estimates
 from evaluation.impact.specification_curve import specification_curve
-from evaluation.impact.specification_test import joint_test_of
+from evaluation.impact.specification_test import HELD, REMATCHED, joint_test_of, rematched_estimate
 from evaluation.inference import linear
 from small_trial import drawn_trial, section
 
@@ -130,3 +131,26 @@ def test_the_whole_curve_is_tested_over_its_branches_within_areas(curve):
     assert (tests["branches"] == within.sum()).all() and (tests["left_out"] == (~within).sum()).all()
     assert tests.set_index("statistic").loc["median effect", "value"] == pytest.approx(curve.frame.loc[within, "estimate"].median())
     assert (tests["p_value"] <= 0.1).all()  # an effect of 8 points on those who start
+
+
+def test_alternatives_are_read_back_from_their_rows(matches):
+    listed = {alternative.match_id: alternative for alternative in registered_alternatives(MATCHING)}
+    assert all(alternative_of(line) == listed[line["match_id"]] for _, line in matches.alternatives.iterrows())
+
+
+def test_on_demand_every_branch_is_matched_anew_under_every_assignment(cohort, outcomes, matches):
+    few = matches.alternatives["match_id"].str.contains("same rule") | matches.alternatives["registered"]
+    plain = section("impact", specification_curve={name: [] for name in CURVE})
+    curve = specification_curve(cohort.frame, cohort.trajectories, outcomes, matches.alternatives.loc[few], matches.weights, rules=plain)
+    held, anew = (joint_test_of(curve, draws=7, seed=1, rematch=how) for how in (None, MATCHING))
+    assert held["method"].unique() == HELD and anew["method"].item() == REMATCHED and anew["assignments"].item() == 8
+    same_rule = next(b for b in curve.branches if "same rule" in b.match_id)
+    given = same_rule.change.rows.groupby("school_id")["treated"].first()
+    alternative = alternative_of(curve.frame.set_index("branch_id").loc[same_rule.branch_id])
+    again = rematched_estimate(same_rule, alternative, given, rules=MATCHING, seed=1)
+    assert again == pytest.approx(same_rule.change.estimate, rel=1e-12)
+    dealt = given.copy()
+    area = given.index.str[:2] == "A0"
+    dealt[area] = 1 - given[area]
+    by_hand = same_rule.change.rows.drop(columns=["weight", "cell"]).assign(treated=lambda f: f["school_id"].map(dealt))
+    assert rematched_estimate(same_rule, alternative, dealt, rules=MATCHING, seed=1) == pytest.approx(estimate_change(by_hand, within_area=True).estimate, rel=1e-12)
