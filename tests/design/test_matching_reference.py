@@ -11,6 +11,7 @@ from evaluation.design.assignment import _cheapest_cover
 from evaluation.design.covariates import numeric_columns
 from evaluation.design.distance import distance_columns
 from evaluation.design.propensity import propensity_score
+from evaluation.inference import linear
 from tests.design.matching_invariants import pair_set
 from tests.design.matching_reference import FULL, ON, OPTIMAL, PAIRED, SETS, options_of, reference, reference_pupils, rescaled
 
@@ -29,7 +30,7 @@ def pupils() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, pd.DataFrame]:
-    return {name: reference(name) for name in ("match_pairs", "match_weights", "match_summary", "match_balance", "weightit_weights")}
+    return {name: reference(name) for name in ("match_pairs", "match_weights", "match_summary", "match_balance", "match_outcome", "weightit_weights")}
 
 
 @pytest.mark.parametrize("run", [*PAIRED, *SETS])
@@ -65,6 +66,25 @@ def _check_balance(pupils, files, run, weights):
         if other and ours.startswith("smd"):
             continue
         np.testing.assert_allclose(frame[ours], expected[theirs], atol=ROUNDING)
+
+
+@pytest.mark.parametrize("run", [*PAIRED, *OPTIMAL, *FULL, *SETS])
+def test_estimates_and_errors_after_matching_are_those_of_lm_and_sandwich(pupils, files, run):
+    """At MatchIt's scale of weights, and at its own weights where our sets are better (optimal, full)."""
+    expected = files["match_outcome"].query("run == @run")
+    given = files["match_weights"].query("run == @run").set_index("pupil_id")
+    weight = given["weight"].reindex(pupils.index, fill_value=0.0)
+    if run in PAIRED or run in SETS:
+        weight = rescaled(match(pupils, "treated", **options_of(run)).weights, weight, pupils["treated"])
+    covariates = numeric_columns(pupils, ON, drop_first=True)
+    data = pd.concat([pupils[["treated", "absence_after", "school_id"]], covariates], axis=1).assign(weight=weight, own=np.arange(len(pupils)))
+    data["subclass"] = given["subclass"].reindex(pupils.index)
+    data = data.loc[data["weight"] > 0]
+    clusters = {"HC1": "own", "subclass": "subclass", "school": "school_id"}
+    for model, vcov, estimate, error in expected[["model", "vcov", "estimate", "se"]].itertuples(index=False):
+        terms = ["treated", *(c for c in covariates if model == "adjusted" and data[c].nunique() > 1)]  # lm leaves constants out
+        fit = linear(data, "absence_after", terms, weights="weight", cluster=clusters[vcov], kind="CR1S").frame.set_index("term").loc["treated"]
+        assert fit["estimate"] == pytest.approx(estimate, rel=SCORE) and fit["std_error"] == pytest.approx(error, rel=SCORE), (model, vcov)
 
 
 def test_scores_and_coefficients_are_those_of_r(pupils):
