@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CHOICES = {"design": "Design", "entries": "Entries", "method": "Method", "distance": "Distance", "caliper": "Caliper", "ratio": "Ratio",
            "covariates": "Covariates", "outcome": "Outcome", "windows": "Half-terms", "weighting": "Weighting", "interval": "Interval"}  # fmt: skip
+NOT_USED = "not used"
 WORDS = {"within_area": "within areas", "between_areas": "between areas", "nearest_reuse": "nearest, with reuse", "entropy": "entropy balancing",
          "att_weights": "weights for the treated", "overlap_weights": "overlap weights", "same_rule": "same rule, no matching", "absence_rate": "absence, harmonised",
          "absence_rate_official": "absence, official", "absence_rate_off_site_absent": "off site counted absent", "attended_of_open": "attended of open",
@@ -26,17 +27,16 @@ def curve_rows(curve: pd.DataFrame) -> list[tuple[str, str, pd.Series]]:
     rows = []
     for column, title in CHOICES.items():
         words = done[column].map(lambda value, column=column: _words(column, value))
-        if column == "caliper":
-            words = words.where(done["distance"].notna(), "no distance")
-        for option in sorted(words.unique()):
-            if words.nunique() > 1 and option not in ("no distance", "not used"):
-                rows.append((title, option, words == option))
+        if column == "caliper":  # without a distance there is none to leave out
+            words = words.where(done["distance"].notna(), NOT_USED)
+        options = sorted(set(words) - {NOT_USED})
+        rows += [(title, option, words == option) for option in options if len(options) > 1]
     return rows
 
 
 def _words(column: str, value: object) -> str:
     if value is None or str(value) in ("nan", "<NA>"):
-        return "none" if column == "caliper" else "not used"
+        return "none" if column == "caliper" else NOT_USED
     if column == "caliper":
         return f"{value:g} SD"
     if column == "ratio":
