@@ -288,13 +288,19 @@ def threats(checks: pd.DataFrame, limitations: pd.DataFrame, most: int = 3) -> s
     own = registered_checks(checks)
     said = [f"{row['words']}: this does not hold{_found(row)}." for row in own.loc[own["outcome"].eq(FAILS)].to_dict("records")]
     holding = limitations.loc[limitations["triggered"].astype(bool)].sort_values("position")
-    said += [str(text) for text in holding.loc[holding["rule"].eq(CHOICE), "text"]]
+    said += [_first_sentence(text) for text in holding.loc[holding["rule"].eq(CHOICE), "text"]]
     vague = [f"{lower_first(row['words'])}{_found(row)}" for row in own.loc[own["outcome"].eq(UNCLEAR)].to_dict("records")]
     said += [f"Too imprecise to say whether: {'; '.join(vague)}."] if vague else []
-    said += [str(text) for text in holding.loc[holding["rule"].ne(CHOICE), "text"]]
+    said += [_first_sentence(text) for text in holding.loc[holding["rule"].ne(CHOICE), "text"]]
     if not said:
         return "No registered check failed and no limitation holds by rule. That is not proof that there is none."
     return "\n".join(f"- {true_minus(text)}" for text in said[:most])
+
+
+def _first_sentence(text: object) -> str:
+    """Return the first sentence of a limitation; the whole is one click away and in the technical edition."""
+    first, stop, _ = str(text).partition(". ")
+    return first + stop.strip()
 
 
 def _found(row: Mapping[str, Any]) -> str:

@@ -136,7 +136,7 @@ TRIAL = Kind(
               writes=("costs_by_perspective", "appraisal", "plane_draws"), effects=True),
         Stage("report", "report", whole_protocol=True,
               reads=("estimates", "truth_comparison", "impact_diagnostics", "robustness_checks", "limitations", "subgroups", "survey_changes", "survey_response", "trajectories", "cohort_flow", "attrition", "delivery_reach",
-                     "delivery_dose", "delivery_model_effects", "costs_by_perspective", "appraisal", "intake_counts"),
+                     "delivery_model_effects", "costs_by_perspective", "appraisal", "intake_counts"),
               writes=("headline",)),
     ),
 )
