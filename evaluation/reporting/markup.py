@@ -13,6 +13,7 @@ from evaluation.reporting.text import (
     escape,
     header_text,
     is_missing,
+    shorten,
     value_text,
 )
 from evaluation.reporting.words import true_minus, unit_words
@@ -287,7 +288,7 @@ def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, pd.DataFrame
             blocks.append(f"<p>{escape(true_minus(' '.join(lines)))}{link}</p>")
     if rows and not behind:
         blocks.append(f'<p class="note">Numbers from: {"; ".join(_table_link(row) for row in rows)}.</p>')
-    folded = _rows_behind(rows, identifier, label) if behind else ""
+    folded = _rows_behind(rows, _first_words(sentence), identifier, label) if behind else ""
     return f'<div class="shown-text" id="{identifier}">{"".join(blocks)}{folded}</div>'
 
 
@@ -299,10 +300,16 @@ def _table_link(row: str) -> str:
     return f'<a href="#{TABLE_PREFIX}{escape(table)}">{escape(table)}</a>{escape(colon + rest)}'
 
 
-def _rows_behind(rows: Mapping[str, pd.DataFrame], identifier: str, label: str | None) -> str:
+def _first_words(sentence: str, most: int = 8) -> str:
+    """Return how a text begins, so that what stands behind it has a name of its own."""
+    words = sentence.removeprefix("- ").split()
+    return f"{' '.join(words[:most]).rstrip('.,;:')}{' ...' if len(words) > most else ''}"
+
+
+def _rows_behind(rows: Mapping[str, pd.DataFrame], opening: str, identifier: str, label: str | None) -> str:
     """Return the folded tables of the rows that a text was built from."""
     tables = "".join(
-        table_html(frame, caption=f"Rows of {name} behind this text", identifier=f"{identifier}-behind-{place}-rows", label=label, max_rows=MOST_ROWS_BEHIND,
+        table_html(frame, caption=f"Rows of {name} behind \u201c{shorten(opening)}\u201d", identifier=f"{identifier}-behind-{place}-rows", label=label, max_rows=MOST_ROWS_BEHIND,
                    whole=f"the table {name} in the run folder", codes=True)
         for place, (name, frame) in enumerate(rows.items(), start=1)
     )
