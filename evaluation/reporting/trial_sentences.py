@@ -116,6 +116,26 @@ def intake(counts: pd.DataFrame) -> str:
     )
 
 
+def other_choices(curve: pd.DataFrame, tests: pd.DataFrame) -> str:
+    """Say how far the effect moves over all registered choices of analysis, and whether all of them together could be chance.
+
+    Parameters
+    ----------
+    curve, tests : pandas.DataFrame
+        Tables ``specification_curve`` and ``specification_tests``.
+    """
+    known = curve["estimate"].dropna()
+    if known.empty:
+        return "No other choices of analysis were tried in this run."
+    joint = one_row(tests, "specification_tests", statistic="median effect")
+    chance = "" if joint is None or is_missing(joint["p_value"]) else f" Dealt out anew by chance, mentors would give so large a median in {number_text(100 * joint['p_value'], 1)}% of cases."
+    left = len(curve) - len(known)
+    return (
+        f"Over {_count(len(known))} registered choices of analysis the effect lies between {number_text(known.min(), 1)} and {number_text(known.max(), 1)} points, half of them "
+        f"at {number_text(known.median(), 1)} or more{f'; {_count(left)} more could not be estimated' if left else ''}.{chance}"
+    )
+
+
 RESPONDENTS = "pupils who started with a mentor"
 
 

@@ -135,7 +135,7 @@ TRIAL = Kind(
         Stage("value_for_money", "value_for_money", reads=("estimates", "cost_list", "cohort", "delivery_reach"),
               writes=("costs_by_perspective", "appraisal", "plane_draws"), effects=True),
         Stage("report", "report", whole_protocol=True,
-              reads=("estimates", "truth_comparison", "impact_diagnostics", "robustness_checks", "limitations", "subgroups", "survey_changes", "survey_response", "trajectories", "cohort_flow", "attrition", "delivery_reach",
+              reads=("estimates", "truth_comparison", "impact_diagnostics", "robustness_checks", "limitations", "specification_curve", "specification_tests", "subgroups", "survey_changes", "survey_response", "trajectories", "cohort_flow", "attrition", "delivery_reach",
                      "delivery_model_effects", "costs_by_perspective", "appraisal", "intake_counts"),
               writes=("headline",)),
     ),

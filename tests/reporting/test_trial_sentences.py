@@ -235,3 +235,12 @@ def test_models_are_compared_with_the_caution_that_they_were_not_allocated():
     none = both.assign(estimate=float("nan"), text="Each model has an area of its own")
     assert trial_sentences.models(none) == "Delivery models cannot be compared: each model has an area of its own."
     assert "not compared" in trial_sentences.models(both.iloc[:0])
+
+
+def test_other_choices_of_analysis_are_told_with_their_range_and_joint_test():
+    curve = pd.DataFrame({"estimate": [0.5, 1.0, 1.7, float("nan")]})
+    joint = pd.DataFrame([("median effect", 0.012), ("mean t", 0.02)], columns=["statistic", "p_value"])
+    text = trial_sentences.other_choices(curve, joint)
+    assert text == ("Over 3 registered choices of analysis the effect lies between 0.5 and 1.7 points, half of them at 1.0 or more; 1 more could not be estimated. "
+                    "Dealt out anew by chance, mentors would give so large a median in 1.2% of cases.")  # fmt: skip
+    assert "No other choices" in trial_sentences.other_choices(curve.iloc[:0], joint.iloc[:0])
