@@ -21,6 +21,7 @@ COUNT_COLUMNS = ("pupils", "n", "n_treated", "n_comparison", "treated", "referre
 PLACES = ("event_time", "half_term", "stack", "position", "year_group", "weekday", "schools_treated", "schools_comparison", "schools", "areas", "rank")
 """Whole numbers that say where a point stands or count no pupils."""
 
+_CELL_END = re.compile(r"</(?:t[dh]|li|p|d[td]|h[1-6]|caption|figcaption|summary)>")
 HASHES = "keyed hash"
 ROWS_LOOKED_AT = 20_000
 
@@ -59,7 +60,7 @@ def shown_findings(stage: str, notebook: Mapping[str, Any]) -> list[ShownFinding
         for output in cell.get("outputs", ()):
             html = output.get("data", {}).get("text/html")
             text = _text(output.get("text", "")) or _text(output.get("data", {}).get("text/plain", ""))
-            node = parse(_text(html)) if html else None
+            node = parse(_CELL_END.sub(r"\g<0> ", _text(html))) if html else None  # or one cell's end and the next one's start would read as one number
             seen = f"{node.text} {' '.join(i.attributes.get('alt', '') for i in node.all('img'))}" if node is not None else text
             kinds = [kind for kind in identifiers_in(seen) if kind != HASHES]
             if kinds:

@@ -235,3 +235,12 @@ def test_log_entries_of_the_manifest_hold_no_counts(dictionary):
     log = manifest_log(clear(dictionary.table("needs", two_way(), AREA_BY_NEED, key=["area", "need"])))
     assert log and all(set(entry) == {"table", "row", "column", "action", "reason"} for entry in log)
     assert SimpleNamespace(**log[0]).table == "needs"
+
+
+def test_codes_of_places_beside_years_are_no_pupil_number():
+    """Two cells of a table are two texts: the code of an authority beside an academic year once read as one long number."""
+    html = "<table><tr><th scope=\"row\">Buckinghamshire</th><td>E10000002, E06000060</td><td>2016/17</td><td>2022/23</td></tr></table>"
+    cell = {"id": "authorities", "outputs": [{"output_type": "display_data", "data": {"text/html": html}, "metadata": {}}]}
+    assert shown_findings("area_panel", {"cells": [cell]}) == []
+    cell["outputs"][0]["data"]["text/html"] = html.replace("2016/17", "A823456789012")
+    assert len(shown_findings("area_panel", {"cells": [cell]})) == 1
