@@ -65,8 +65,8 @@ def comparison_pool(programmes: pd.DataFrame, terms: pd.DataFrame, schools: pd.D
     Returns
     -------
     DataFrame
-        Table ``comparison_pool``: ``area_code, area_name, schools, mentor_schools, in_pool, reason`` (why an area without mentors, or one that the
-        protocol names, is not in it; None otherwise). For each registered programme an area must have had it, as a programme of
+        Table ``comparison_pool``: ``area_code, area_name, schools, mentor_schools, in_pool, reason`` (why an area is not in it; None
+        where it is). For each registered programme an area must have had it, as a programme of
         the whole area, in every half-term of the study in which all areas with mentors of the design had it, and in none in which none
         of them did.
 
@@ -86,10 +86,11 @@ def comparison_pool(programmes: pd.DataFrame, terms: pd.DataFrame, schools: pd.D
     ran = ran.loc[ran["whole_area"] & ran["half_term"].isin(span)]
     had = {(programme, area): set(part["half_term"]) for (programme, area), part in ran.groupby(["programme", "area_code"])}
     reasons = []
-    for area, asked in zip(areas["area_code"], named, strict=True):
-        reasons.append(_differs(area, [a for a in clock if a != area], had, rules.pool_programmes) if asked else None)
-    areas["in_pool"] = [bool(asked and reason is None) for asked, reason in zip(named, reasons, strict=True)]
-    areas["reason"] = pd.Series(reasons, index=areas.index, dtype="object").where(~areas["in_pool"], None)
+    for area, asked, mentored in zip(areas["area_code"], named, areas["mentor_schools"] > 0, strict=True):
+        unasked = "schools with mentors" if mentored else "not among the protocol's areas"
+        reasons.append(_differs(area, [a for a in clock if a != area], had, rules.pool_programmes) if asked else unasked)
+    areas["reason"] = pd.Series(reasons, index=areas.index, dtype="object")
+    areas.insert(4, "in_pool", areas["reason"].isna())
     return areas.astype({"mentor_schools": "int64"})
 
 

@@ -95,6 +95,13 @@ VALUES = {
     "used_unclassified": "used, unclassified",
     # characteristics
     "window_absence_rate": "absence in the window",
+    "baseline_rate": "absence in the baseline",
+    "persistent_before": "absent for 10% or more of the baseline",
+    "severe_before": "absent for 50% or more of the baseline",
+    # characteristics of schools
+    "absence_rate": "absence",
+    "persistent_share": "absent for 10% or more",
+    "severe_share": "absent for 50% or more",
     "sex_male": "male",
     "fsm": "free school meals",
     "fsm_share": "share eligible for free school meals",

@@ -43,7 +43,7 @@ def test_a_programme_runs_in_a_half_term_if_it_ran_on_one_day_of_it():
 def test_the_pool_holds_areas_with_the_same_programmes_at_the_same_time():
     found = pool(("Fund", "X", None, 1, 15), ("Fund", "Y", None, 1, 15))
     assert found["in_pool"].to_dict() == {"X": False, "Y": True, "Z": False}
-    assert found.loc["Z", "reason"] == "without Fund in half-terms 1 to 15, when all areas with mentors had it" and found.loc["X", "reason"] is None
+    assert found.loc["Z", "reason"] == "without Fund in half-terms 1 to 15, when all areas with mentors had it" and found.loc["X", "reason"] == "schools with mentors" and found.loc["Y", "reason"] is None
     # Ended before, or went on after, it ended in the areas with mentors.
     found = pool(("Fund", "X", None, 1, 15), ("Fund", "Y", None, 1, 12), ("Fund", "Z", None, 1, None))
     assert not found["in_pool"].any()
@@ -53,7 +53,7 @@ def test_the_pool_holds_areas_with_the_same_programmes_at_the_same_time():
     rules = section("cohort", pool_programmes=[], minimum_schools_per_arm=1)
     assert comparison_pool(programmes(("Fund", "X", None, 1, 15)), TERMS, SCHOOLS, rules=rules, windows=WINDOWS)["in_pool"].tolist() == [False, True, True]
     named = pool(("Fund", "X", None, 1, 15), ("Fund", "Y", None, 1, 15), between_pool_areas=["X", "Z"])
-    assert named["in_pool"].to_dict() == {"X": True, "Y": False, "Z": False} and named.loc["Y", "reason"] is None
+    assert named["in_pool"].to_dict() == {"X": True, "Y": False, "Z": False} and named.loc["Y", "reason"] == "not among the protocol's areas"
 
 
 def test_a_misspelt_programme_is_refused_because_every_area_would_pass():
