@@ -12,6 +12,7 @@ from evaluation.design.overlap import risk_overlap, score_overlap
 from evaluation.design.programmes import co_interventions, comparison_pool
 from evaluation.design.registered import MatchedCohort, design_rows, match_cohort, matched_counts, school_balance, weighted_trajectories
 from evaluation.design.regression_to_mean import regression_to_mean
+from evaluation.design.timing import support_timing
 from evaluation.design.weighting import ReferralRisk, Weighting, propensity_weights, referral_risk_weights
 from evaluation.design.windows import Windows, season_matched_windows
 
@@ -20,5 +21,5 @@ __all__ = [
     "Weighting", "Windows", "attrition", "balance", "baseline_table", "build_cohort", "co_interventions", "cohort_flow", "comparison_pool",
     "design_rows", "match", "match_alternatives", "match_cohort", "matched_counts", "measure_outcomes", "offer_weights", "outcome_rows",
     "outcome_summary", "propensity_weights", "referral_risk_weights", "registered_alternatives", "regression_to_mean", "risk_overlap",
-    "school_balance", "school_selection", "score_overlap", "season_matched_windows", "stack_counts", "weighted_trajectories",
+    "school_balance", "school_selection", "score_overlap", "season_matched_windows", "stack_counts", "support_timing", "weighted_trajectories",
 ]
