@@ -297,3 +297,19 @@ def test_missing_characteristics_and_dates_are_refused():
         build_cohort(panel, enrolments, undated, referrals_of(), rules=rules, windows=WINDOWS)
     with pytest.raises(DataError, match="stands twice"):
         build_cohort(pd.concat([panel, panel.head(1)]), enrolments, SCHOOLS, referrals_of(), rules=rules, windows=WINDOWS)
+
+
+def test_a_school_of_another_area_and_other_identifiers_change_nothing_for_the_rest():
+    trial = drawn_trial(5, pupils_per_school=15)
+    rules = section("cohort")
+    own = build_cohort(trial["panel"], trial["enrolments"], trial["schools"], trial["referrals"], rules=rules, windows=WINDOWS)
+    more_schools = pd.concat([trial["schools"], school_list(Q={"QC1": None})], ignore_index=True)
+    panel, enrolments = panel_of({f"Z{i}": {"school": "QC1", "absent": spikes(8, 10)} for i in range(5)}, more_schools)
+    more = build_cohort(pd.concat([panel, trial["panel"]]), pd.concat([enrolments, trial["enrolments"]]), more_schools, trial["referrals"], rules=rules, windows=WINDOWS)
+    kept = more.frame.loc[more.frame["school_id"] != "QC1"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, own.frame)
+    names = {p: f"X{number:05d}" for number, p in enumerate(reversed(sorted(trial["panel"]["pupil_id"].unique())))}
+    other = {n: trial[n].assign(pupil_id=trial[n]["pupil_id"].map(names)) for n in ("panel", "enrolments", "referrals")}
+    renamed = build_cohort(other["panel"], other["enrolments"], trial["schools"], other["referrals"], rules=rules, windows=WINDOWS).frame
+    back = renamed.assign(pupil_id=renamed["pupil_id"].map({new: old for old, new in names.items()})).sort_values(["stack", "pupil_id"], ignore_index=True)
+    pd.testing.assert_frame_equal(back, own.frame.sort_values(["stack", "pupil_id"], ignore_index=True), check_dtype=False)
