@@ -41,8 +41,9 @@ def read_earlier(folder: Path) -> Earlier:
         for table in told["tables"]:
             with (Path(folder) / table["file"]).open(encoding="utf-8", newline="") as handle:
                 for row in csv.DictReader(handle):
-                    place = tuple(sorted((d, row[d]) for d, total in table["dimensions"].items() if total is None or row[d] != str(total)))
                     for column, population in table["counts"].items():
+                        split = table.get("by", {}).get(column, table["dimensions"])
+                        place = tuple(sorted((d, row[d]) for d, total in table["dimensions"].items() if d in split and (total is None or row[d] != str(total))))
                         text = row[column]
                         if text == "c":
                             counts.setdefault((population, place), None)

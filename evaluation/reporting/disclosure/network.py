@@ -44,7 +44,7 @@ def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple
                 value = frame.at[row, column]
                 if is_missing(value):
                     continue
-                key = (population, coordinates(spec, frame, row))
+                key = (population, coordinates(spec, frame, row, column))
                 try:
                     where[name, row, column] = system.add(key, int(value), name=f"{name}, {row_words(spec, frame, row)}, {column}")
                 except ValueError as error:
@@ -61,10 +61,10 @@ def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple
     return system, where
 
 
-def coordinates(spec: Disclosure, frame: pd.DataFrame, row: int) -> tuple[tuple[str, str], ...]:
-    """Whom a row is about: its dimensions other than those summed over."""
+def coordinates(spec: Disclosure, frame: pd.DataFrame, row: int, column: str) -> tuple[tuple[str, str], ...]:
+    """Whom a count is about: the dimensions that split it, other than those summed over in its row."""
     return tuple(sorted((name, str(frame.at[row, name])) for name, total in spec.dimensions.items()
-                        if not (total is not None and str(frame.at[row, name]) == str(total))))
+                        if name in spec.by.get(column, spec.dimensions) and not (total is not None and str(frame.at[row, name]) == str(total))))
 
 
 def row_words(spec: Disclosure, frame: pd.DataFrame, row: int) -> str:
@@ -135,12 +135,15 @@ def _chain(system: CellSystem, where: Where, name: str, spec: Disclosure, frame:
 def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
     """Counts of one row that together are a count shown elsewhere: an intruder would set them equal wherever the numbers agree."""
     for given in spec.sums:
-        for row in frame.index:
-            parts = [where[name, row, c] for c in given["parts"] if (name, row, c) in where]
-            if len(parts) != len(given["parts"]):
+        over = given.get("over")
+        others = [d for d in spec.dimensions if d != over]
+        groups = [[row] for row in frame.index] if over is None else [list(rows.index) for _, rows in frame.groupby(others or (lambda _: 0), sort=False)]
+        for rows in groups:
+            parts = [where[name, row, c] for row in rows for c in given["parts"] if (name, row, c) in where]
+            if len(parts) != len(given["parts"]) * len(rows):
                 continue
             value = sum(system.values[p] for p in parts)
-            whole = system.add(("sum of", *sorted(parts)), value, printed=False, name=f"{name}, {row_words(spec, frame, row)}, {' and '.join(given['parts'])}")
+            whole = system.add(("sum of", *sorted(parts)), value, printed=False, name=f"{name}, {row_words(spec, frame, rows[0])}, {' and '.join(given['parts'])}")
             system.equate(whole, parts)
             for at, key in enumerate(list(system.keys)):
                 if system.printed[at] and key[0] in given["equals"] and system.values[at] == value:

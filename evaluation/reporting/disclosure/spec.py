@@ -28,6 +28,8 @@ class Disclosure:
     counts : mapping
         Columns of unweighted counts, with the name of the population counted: one name and one place in the dimensions
         is one count, in whichever table.
+    by : mapping
+        For counts that only some dimensions split (``column: [population, dimension, ...]``), those dimensions.
     shares : mapping
         Columns that are one count over another: (part, whole).
     based_on : mapping
@@ -39,7 +41,8 @@ class Disclosure:
     chain : mapping or None
         ``order``, ``kind``, ``kept``, ``left_out``: rows that follow from one another by what left (a flow of pupils).
     sums : tuple of mapping
-        ``parts`` (count columns of one row) that together are a count which tables of the populations ``equals`` show.
+        ``parts`` (count columns of one row, or one column summed ``over`` a dimension) that together are a count which
+        tables of the populations ``equals`` show.
     residual : mapping or None
         ``counts`` (columns) and ``parameters`` (at most so many are fitted): residual degrees of freedom are the one less the other.
     words, codes, plain : tuple of str
@@ -64,6 +67,7 @@ class Disclosure:
     why: str
     dimensions: Mapping[str, Any]
     counts: Mapping[str, str]
+    by: Mapping[str, tuple[str, ...]]
     shares: Mapping[str, tuple[str, str]]
     based_on: Mapping[str, tuple[str, ...]]
     parts: tuple[tuple[str, str], ...]
@@ -100,7 +104,8 @@ def disclosure_of(table: Table) -> Disclosure | None:
     if given["about"] in ("no pupils", "not for release") and not given.get("why"):
         raise ContractError(f"a table that is `{given['about']}` needs `why`", where=where, mend="say why in one sentence")
     spec = Disclosure(
-        about=given["about"], why=str(given.get("why", "")), dimensions=dict(given.get("dimensions", {})), counts=dict(given.get("counts", {})),
+        about=given["about"], why=str(given.get("why", "")), dimensions=dict(given.get("dimensions", {})), counts={c: _population(v) for c, v in given.get("counts", {}).items()},
+        by={c: tuple(v[1:]) for c, v in given.get("counts", {}).items() if isinstance(v, list)},
         shares={k: (str(v[0]), str(v[1])) for k, v in given.get("shares", {}).items()}, based_on={k: _names(v) for k, v in given.get("based_on", {}).items()},
         parts=tuple((str(a), str(b)) for a, b in given.get("parts", [])), partition=given.get("partition"), chain=given.get("chain"), sums=tuple(given.get("sums", [])), residual=given.get("residual"),
         words=_names(given.get("words", [])), codes=_names(given.get("codes", [])), plain=_names(given.get("plain", [])),
@@ -110,6 +115,10 @@ def disclosure_of(table: Table) -> Disclosure | None:
     if spec.about == "pupils":
         _check_columns(table, spec, where)
     return spec
+
+
+def _population(given: Any) -> str:
+    return str(given[0]) if isinstance(given, list) else str(given)
 
 
 def _names(given: Any) -> tuple[str, ...]:

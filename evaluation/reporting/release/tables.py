@@ -72,6 +72,7 @@ def describe_table(cleared: ClearedTable) -> dict[str, Any]:
     return {
         "name": table.name, "title": table.title, "description": table.description, "stage": table.stage or "", "file": f"tables/{table.name}.csv",
         "dimensions": dict(spec.dimensions), "counts": {c: p for c, p in spec.counts.items() if c in cleared.frame},
+        "by": {c: list(d) for c, d in spec.by.items() if c in cleared.frame},
         "columns": [{"name": c.name, "title": c.title, "unit": c.unit, "type": c.type} for c in table.columns if c.name in cleared.frame],
     }
 
