@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pandas as pd
 import pytest
 from simulation.coverage import compare_with_truth
 
+from .intruder import attack
 from .run_folder import (
     EDITIONS,
+    ROOT,
     RunFolder,
     check_figures,
     check_headline_is_printed,
@@ -173,3 +176,44 @@ def test_the_printed_cost_follows_from_the_tables(run):
 
 def test_an_unchanged_second_run_reuses_every_stage(run):
     check_reuse(run, evaluation("run", "--out", run.out))
+
+
+def test_the_intruder_learns_nothing_from_the_whole_release(run):
+    attacked, learned = attack(run.folder / "release", run.folder / "disclosure", ROOT / "data_dictionary", 10)
+    assert attacked >= 10 and learned == []
+
+
+def test_the_release_is_complete_and_the_manifest_says_what_was_held_back(run):
+    manifest = run.manifest
+    files = {p.relative_to(run.folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in (run.folder / "release").rglob("*") if p.is_file()}
+    assert files == {name: digest for name, digest in manifest["report"]["files"].items() if name.startswith("release/")}
+    assert {"release/tables/headline.csv", "release/tables/estimates.csv", "release/simulated_attendance_mentors_trial.xlsx", "release/editions/simulated_summary.pdf"} <= set(files)
+    assert manifest["release"]["proof"]["recovered"] == 0 and manifest["release"]["profile"]["name"] == "srs"
+    told = {(e["table"], e["action"]) for e in manifest["disclosure_log"]}
+    assert {("panel", "refused"), ("cohort", "refused"), ("attrition", "suppressed")} <= told and all(e["reason"] for e in manifest["disclosure_log"])
+
+
+def test_nothing_of_single_pupils_is_in_the_release(run):
+    for path in (run.folder / "release").rglob("*"):
+        if path.suffix in (".csv", ".json", ".html"):
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"\bP\d{6}\b|pupil_id", text), path.name
+    assert all(p.name.startswith("simulated_") for p in (run.folder / "release" / "open_data").iterdir())
+
+
+def test_both_editions_are_there_as_pdf_and_docx_that_keep_their_standards(run):
+    import pikepdf
+
+    for name in ("report/summary.pdf", "report/technical.pdf", "release/editions/simulated_summary.pdf"):
+        with pikepdf.open(run.folder / name) as pdf:
+            metadata = pdf.open_metadata()
+            assert metadata["pdfuaid:part"] == "1" and metadata["pdfaid:part"] == "3" and str(pdf.Root.Lang) == "en-GB"
+            assert SIMULATED in str(metadata["dc:title"])
+    assert all((run.folder / "report" / f"{edition}.docx").read_bytes()[:2] == b"PK" for edition in ("summary", "technical"))
+
+
+def test_every_edition_is_built_again_from_the_release_alone(run, tmp_path):
+    done = evaluation("render", "--from-release", run.folder / "release", "--out", tmp_path / "editions")
+    assert done.returncode == 0, done.stderr
+    for path in (run.folder / "release" / "editions").iterdir():
+        assert (tmp_path / "editions" / path.name).read_bytes() == path.read_bytes()
