@@ -145,9 +145,15 @@ def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: 
             value = sum(system.values[p] for p in parts)
             whole = system.add(("sum of", *sorted(parts)), value, printed=False, name=f"{name}, {row_words(spec, frame, rows[0])}, {' and '.join(given['parts'])}")
             system.equate(whole, parts)
-            for at, key in enumerate(list(system.keys)):
-                if system.printed[at] and key[0] in given["equals"] and system.values[at] == value:
+            same = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] in given["equals"]]
+            for at in same:
+                if system.values[at] == value:
                     system.equate(at, [whole])
+            if over is not None and others:  # groups that leave some pupils out are still part of the whole of their analysis
+                mine = str(frame.at[rows[0], others[0]])
+                for at in same:
+                    if system.values[at] > value and any(str(v).startswith(mine) for _, v in system.keys[at][1]):
+                        system.rest(at, [whole], f"{system.names[at]} without the groups of {name}, {row_words(spec, frame, rows[0])}")
 
 
 def _guesses(system: CellSystem) -> None:

@@ -15,7 +15,7 @@ from evaluation.reporting.disclosure.profiles import Profile
 from evaluation.reporting.documents.tree import Node, parse
 from evaluation.reporting.text import slug
 
-COUNT_COLUMNS = ("pupils", "n", "n_treated", "n_comparison", "treated", "referred", "enrolments", "pupils_treated", "pupils_comparison", "n_mentored")
+COUNT_COLUMNS = ("pupils", "n", "n_treated", "n_comparison", "treated", "referred", "enrolments", "pupils_treated", "pupils_comparison", "pupils_mentored", "n_mentored")
 """Columns of plotted numbers that say how many pupils stand behind a point."""
 
 PLACES = ("event_time", "half_term", "stack", "position", "year_group", "weekday", "schools_treated", "schools_comparison", "schools", "areas", "rank")

@@ -20,19 +20,24 @@ def arms_by_half_term(trajectories: pd.DataFrame, design: str) -> pd.DataFrame:
     Parameters
     ----------
     trajectories : pandas.DataFrame
-        Table ``trajectories``: ``design, event_time, role, arm, mean_absence_rate``.
+        Table ``trajectories``: ``design, event_time, role, arm, mean_absence_rate``, and ``pupils`` where known.
     design : str
         The design shown.
 
     Returns
     -------
     pandas.DataFrame
-        ``event_time, role, mentored, comparison`` (percentage of sessions), in order of time.
+        ``event_time, role, mentored, comparison`` (percentage of sessions), in order of time; with the pupils behind each,
+        ``pupils_mentored, pupils_comparison``, where the table has them.
     """
     own = trajectories.loc[trajectories["design"].eq(design)]
     wide = own.pivot(index=["event_time", "role"], columns="arm", values="mean_absence_rate").reset_index()
     wide = wide.rename_axis(columns=None).sort_values("event_time", ignore_index=True)
-    return wide[["event_time", "role", "mentored", "comparison"]]
+    wide = wide[["event_time", "role", "mentored", "comparison"]]
+    if "pupils" not in own:
+        return wide
+    pupils = own.pivot(index=["event_time", "role"], columns="arm", values="pupils").add_prefix("pupils_").reset_index().rename_axis(columns=None)
+    return wide.merge(pupils[["event_time", "role", "pupils_mentored", "pupils_comparison"]], on=["event_time", "role"], validate="one_to_one")
 
 
 def arms_figure(arms: pd.DataFrame) -> Figure:
