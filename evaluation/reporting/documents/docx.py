@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from evaluation.reporting.documents.tree import VOID, Edition, Node, read_edition
-from evaluation.reporting.documents.typst_source import LONGEST_NUMBERS
+from evaluation.reporting.documents.typst_source import LONGEST_NUMBERS, PICTURE, POINTS_PER_PIXEL, fitted
 
 _KEPT = ("id", "alt", "src", "width", "height", "scope", "class", "start", "colspan", "rowspan")
 _STAMP = (1980, 1, 1, 0, 0, 0)
@@ -53,6 +53,8 @@ def _page(edition: Edition, folder: Path) -> str:
         name = f"figure-{count}.{kind.rpartition('/')[2] or 'png'}"
         (folder / name).write_bytes(base64.b64decode(data))
         image.attributes["src"] = name
+        width, height = fitted(image, *PICTURE[edition.technical])
+        image.attributes |= {"width": f"{width / POINTS_PER_PIXEL:.0f}", "height": f"{height / POINTS_PER_PIXEL:.0f}"}
     inner = "".join(_written(child, edition.technical) for child in edition.main.children)
     return (f'<html lang="en-GB"><body><p><strong>{escape(edition.standing)}</strong></p><p>{escape(edition.kind)}</p>'
             f"<h1>{escape(edition.heading)}</h1>{inner}</body></html>")

@@ -19,6 +19,11 @@ WIDE = 8
 PAGE_WIDTH = {True: 750.0, False: 505.0}
 """Points between the margins, by whether the edition is the technical one (which lies on its side)."""
 
+PICTURE = {True: (440.0, 410.0), False: (290.0, 240.0)}
+"""Most points that a picture is wide and high, by whether the edition is the technical one."""
+
+POINTS_PER_PIXEL = 0.75
+
 _SPECIAL = re.compile(r"([\\#$*_`<>@\[\]~=\-+/'\"])")
 _IDENTIFIER = re.compile(r"[A-Za-z][\w:.-]*$")
 _INLINE = frozenset("a span strong b em i code sub sup abbr small br kbd var mark cite q".split())
@@ -51,6 +56,13 @@ def typst_source(edition: Edition, folder: Path, made: date) -> str:
     for name, value in values.items():
         template = template.replace(f"<<{name}>>", value)
     return template + "\n" + body
+
+
+def fitted(image: Node, widest: float, highest: float) -> tuple[float, float]:
+    """Width and height of an image in points, made smaller where it would not fit the page."""
+    width, height = (float(image.attributes.get(side) or 600) * POINTS_PER_PIXEL for side in ("width", "height"))
+    scale = min(1.0, widest / width, highest / height)
+    return width * scale, height * scale
 
 
 def _string(text: str) -> str:
@@ -195,8 +207,8 @@ class _Writer:
         self.images += 1
         name = f"figure-{self.images}.{kind.rpartition('/')[2] or 'png'}"
         (self.folder / name).write_bytes(base64.b64decode(data))
-        width = float(node.attributes.get("width") or 600)
-        return f"#picture({_string(name)}, {_string(node.attributes.get('alt', ''))}, {width * 0.75:.0f}pt, {caption})"
+        width, _ = fitted(node, *PICTURE[self.edition.technical])
+        return f"#picture({_string(name)}, {_string(node.attributes.get('alt', ''))}, {width:.0f}pt, {caption})"
 
     def inline(self, children: Sequence[Node | str]) -> str:
         """Text and inline elements in one line."""
