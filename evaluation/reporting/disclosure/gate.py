@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation.errors import ContractError
+from evaluation.errors import ContractError, GateError
 from evaluation.registers.entries import Table
 from evaluation.reporting.disclosure.bounds import round_counts
 from evaluation.reporting.disclosure.content import scan_frame
 from evaluation.reporting.disclosure.earlier import Earlier, mark_known, narrow_changes
-from evaluation.reporting.disclosure.network import Where, build_system, row_words
+from evaluation.reporting.disclosure.network import Disagreement, Where, build_system, row_words
 from evaluation.reporting.disclosure.primary import risky_counts
 from evaluation.reporting.disclosure.profiles import Profile
 from evaluation.reporting.disclosure.secondary import Suppression, prove, suppress_cells
@@ -87,7 +87,7 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
     Raises
     ------
     GateError
-        Two tables show one count differently.
+        No table of counts fits what the entries say, so that nothing can be proved.
     """
     admitted: dict[str, tuple[Table, Disclosure, Any]] = {}
     refused: list[LogEntry] = []
@@ -100,7 +100,13 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
                 frame = frame[frame[column].isin(values)]
             admitted[name] = (table, spec, frame.reset_index(drop=True))
     counted = {n: (s, f) for n, (_, s, f) in admitted.items() if s.about == "pupils"}
-    system, where = build_system(counted)
+    while True:
+        try:
+            system, where = build_system(counted)
+            break
+        except Disagreement as error:
+            refused.append(LogEntry(error.table, "", "", REFUSED, error.message))
+            del counted[error.table], admitted[error.table]
     if earlier is not None:
         mark_known(system, earlier, profile)
     risky = risky_counts(system, profile, [a for s, _ in counted.values() for a in s.attributes])
@@ -110,7 +116,10 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
     if system.size:
         primary = np.zeros(system.size, dtype=bool)
         primary[list(risky)] = True
-        suppression = suppress_cells(system, primary, threshold=profile.threshold, rounding_base=profile.rounding_base)
+        try:
+            suppression = suppress_cells(system, primary, threshold=profile.threshold, rounding_base=profile.rounding_base)
+        except RuntimeError as error:
+            raise GateError(f"the release was not written: {error}", where="disclosure control", mend="see which table's counts do not add up (x-disclosure)") from error
     log: list[LogEntry] = []
     cleared = []
     unsafe = set(suppression.unsafe) if suppression else set()

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from evaluation.errors import GateError
 from evaluation.reporting.disclosure.spec import Disclosure
 from evaluation.reporting.disclosure.system import CellSystem
 from evaluation.reporting.text import is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
+
+class Disagreement(Exception):
+    """A table shows a count differently from another, so that nothing is known of what the two together give away."""
+
+    def __init__(self, table: str, message: str):
+        self.table, self.message = table, message
+        super().__init__(f"{table}: {message}")
+
 
 SMALLEST_GUESS = 100
 """Counts from which two equal numbers are taken to be one: smaller ones agree by chance too often for an intruder to build on."""
@@ -34,8 +41,8 @@ def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple
 
     Raises
     ------
-    GateError
-        Two tables show one count differently.
+    Disagreement
+        A table shows a count differently from one before it.
     """
     system, where = CellSystem(), {}
     for name, (spec, frame) in tables.items():
@@ -48,8 +55,7 @@ def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple
                 try:
                     where[name, row, column] = system.add(key, int(value), name=f"{name}, {row_words(spec, frame, row)}, {column}")
                 except ValueError as error:
-                    raise GateError(f"two tables disagree about one count: {error}", where=f"table `{name}`, column `{column}`",
-                                    mend="correct the count, or give the populations two names in x-disclosure") from error
+                    raise Disagreement(name, f"column `{column}` disagrees with another table about one count: {error}; correct it, or give the populations two names") from error
     _margins(system)
     for name, (spec, frame) in tables.items():
         _parts(system, where, name, spec, frame)
@@ -102,7 +108,7 @@ def _partition(system: CellSystem, where: Where, name: str, spec: Disclosure, fr
     for group, rows in frame.groupby(others or (lambda _: 0), sort=False):
         wholes = [where[name, r, whole] for r in rows.index if (name, r, whole) in where]
         parts = [where[name, r, count] for r in rows.index if (name, r, count) in where]
-        if not wholes or not parts:
+        if not wholes or not parts or sum(system.values[p] for p in parts) > system.values[wholes[0]]:
             continue
         for other in wholes[1:]:
             if other != wholes[0] and system.values[other] == system.values[wholes[0]]:
