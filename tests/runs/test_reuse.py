@@ -184,7 +184,7 @@ def test_damaged_notes_in_the_store_heal(finished, content):
         path.unlink()
         path.write_text(content, encoding="utf-8")
     result = finished.run()
-    assert not result.manifest["report"]["reused"] and set(result.manifest["report"]["files"]) == {"report/summary.html", "report/technical.html"}
+    assert not result.manifest["report"]["reused"] and set(result.manifest["report"]["files"]) == {f"report/{edition}.{kind}" for edition in ("summary", "technical") for kind in ("html", "pdf", "docx")}
     assert finished.run().manifest["report"]["reused"]
 
 

@@ -187,14 +187,14 @@ def check_manifest(run: RunFolder, label: str) -> None:
     for stage in said["stages"]:
         folder = run.folder / stage["name"]
         on_disk = {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}
-        own = {n: d for n, d in on_disk.items() if n != "step.json" and not (stage["name"] == "report" and (n.endswith(".html") or n == "checks.json"))}
+        own = {n: d for n, d in on_disk.items() if n != "step.json" and not (stage["name"] == "report" and (n.endswith((".html", ".pdf", ".docx")) or n == "checks.json"))}
         assert own == {n: o["sha256"] for n, o in stage["outputs"].items()}, stage["name"]
         for name, output in stage["outputs"].items():
             if name.startswith("tables/"):
                 frame = pd.read_parquet(folder / name)
                 assert (output["rows"], output["columns"]) == (len(frame), len(frame.columns)), name
     assert {n: sha256(run.folder / n) for n in said["report"]["files"]} == said["report"]["files"]
-    assert set(said["report"]["files"]) == {f"report/{edition}" for edition in EDITIONS}
+    assert {n for n in said["report"]["files"] if n.startswith("report/")} == {f"report/{edition.removesuffix('.html')}.{kind}" for edition in EDITIONS for kind in ("html", "pdf", "docx")}
     headline = run.table("headline").astype(object)
     assert said["headline"] == headline.where(headline.notna(), None).to_dict("records")
 
