@@ -28,12 +28,12 @@ from evaluation.impact.sun_abraham import SunAbraham, sun_abraham_effects
 from evaluation.impact.trends import Trends, trends
 from evaluation.impact.truth import truth_comparison
 from evaluation.impact.two_way import TwoWayFit, two_way_effects
-from evaluation.impact.verdict import Verdict, checks_table, own_checks, verdict, verdict_rows
+from evaluation.impact.verdict import Verdict, check_lines, checks_table, own_checks, verdict, verdict_rows
 
 __all__ = ["AggregatedEffects", "AndersonRubinSet", "BaconDecomposition", "ChangeEstimate", "Comparison",
            "ComplierEffect", "Decision", "Estimate", "Estimated", "EventStudyFit", "GroupTimeEffects", "HonestBounds",
            "ImputationFit", "JointTest", "NotEstimated", "PreTest", "RandomIntercept", "SpecificationCurve",
-           "SunAbraham", "Trends", "TwoWayFit", "Verdict", "annual_estimates", "bacon_decomposition", "checks_table",
+           "SunAbraham", "Trends", "TwoWayFit", "Verdict", "annual_estimates", "bacon_decomposition", "check_lines", "checks_table",
            "complier_effect", "days_over_window", "decide", "estimate_change", "estimates_table", "event_studies",
            "event_study", "event_study_table", "group_time_check", "group_time_effects", "hedges_g", "honest_bounds",
            "impact_diagnostics", "imputation_effects", "intraclass_correlation", "joint_test", "joint_test_of",

@@ -10,6 +10,7 @@ import pandas as pd
 from evaluation.impact.diagnostics import LIMITATIONS
 from evaluation.impact.estimates import FIRST_YEAR, FRAGILE, NO_AREA_SHOCKS, POINTS, PRIMARY, NotEstimated
 from evaluation.impact.outcomes import ANNUAL
+from evaluation.impact.judge import IMPRECISE
 from evaluation.inference.decision import RANDOMISATION
 from evaluation.inference.regression import MOST_OF_A_TERM, TOO_FEW_CLUSTERS
 from evaluation.protocol.trial import ImpactSection
@@ -146,9 +147,13 @@ def _on_measurement(lead: pd.Series, estimates: pd.DataFrame, value: Callable[[s
 
 
 def _on_checks(checks: pd.DataFrame) -> list[Line]:
-    own = checks.loc[checks["registered"].astype(bool)]
-    return [(f"check_{row.name_}", not row.passed, row.value, row.unit if isinstance(row.unit, str) else None,
-             f"A registered check {'passed' if row.passed else 'did not pass'}: {row.text}.") for row in own.rename(columns={"name": "name_"}).itertuples()]
+    lines = []
+    for row in checks.loc[checks["registered"].astype(bool)].to_dict("records"):
+        unsure = bool(row["passed"]) and row["text"].endswith(IMPRECISE)
+        said = "could not tell" if unsure else "passed" if row["passed"] else "did not pass"
+        lines.append((f"check_{row['name']}", unsure or not row["passed"], row["value"], row["unit"] if isinstance(row["unit"], str) else None,
+                      f"A registered check {said}: {row['text']}."))
+    return lines
 
 
 def _on_what_is_missing(lead: pd.Series, estimates: pd.DataFrame, refused: NotEstimated) -> list[Line]:

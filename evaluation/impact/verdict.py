@@ -8,6 +8,7 @@ import pandas as pd
 
 from evaluation.errors import ContractError
 from evaluation.impact.estimates import FRAGILE, POINTS, SAME_RULE
+from evaluation.impact.judge import IMPRECISE
 from evaluation.inference.decision import RANDOMISATION
 from evaluation.protocol.trial import ImpactSection
 
@@ -88,7 +89,7 @@ def verdict(estimates: pd.DataFrame, diagnostics: pd.DataFrame, *, rules: Impact
 
     An interval that includes zero is "no clear evidence either way", never "no effect". Where so few assignments are possible that no
     effect could be told from zero, the effect cannot be estimated. Where the design criteria of CR2 fail, randomisation inference has
-    decided, and the reason says that inference is fragile.
+    decided, and the reason says that inference is fragile. A check that is too imprecise to say has not failed; the reason names it.
 
     Parameters
     ----------
@@ -117,10 +118,19 @@ def verdict(estimates: pd.DataFrame, diagnostics: pd.DataFrame, *, rules: Impact
         failed = [said for _, passed, said in stand if not passed]
         if failed:
             return Verdict(PROMISING, f"the interval is above zero, but not: {'; '.join(failed)}{beside}", stand)
-        return Verdict(IMPROVED, f"the interval is above zero and every registered check passes{beside}", stand)
+        unsure = [said.removesuffix(f": {IMPRECISE}") for _, _, said in stand if said.endswith(IMPRECISE)]
+        told = f"no registered check fails, but of these no answer was possible, because they were {IMPRECISE}: {', '.join(unsure)}" if unsure else \
+            "every registered check passes"
+        return Verdict(IMPROVED, f"the interval is above zero and {told}{beside}", stand)
     if row["conf_high"] < 0:
         return Verdict(WORSENED, f"the interval is below zero{beside}", stand)
     return Verdict(UNCLEAR, f"the interval includes zero{beside}", stand)
+
+
+def check_lines(found: Verdict) -> str:
+    """The registered checks as a list, a line each: passed, not passed, or unable to tell."""
+    return "\n".join(f"- {'Could not tell' if passed and said.endswith(IMPRECISE) else 'Passed' if passed else 'Not passed'}: {said}"
+                     for _, passed, said in found.checks)
 
 
 def verdict_rows(found: Verdict) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 from evaluation.design import build_cohort, design_rows, match_cohort, offer_weights, season_matched_windows
 from evaluation.errors import ContractError, DataError, UnidentifiedError
 from evaluation.impact import (
-    checks_table, estimate_change, estimates_table, event_study, impact_diagnostics, own_checks, stacks_apart, trial_estimates, truth_comparison, verdict,
+    check_lines, checks_table, estimate_change, estimates_table, event_study, impact_diagnostics, own_checks, stacks_apart, trial_estimates, truth_comparison, verdict,
     verdict_rows,
 )
 from evaluation.impact.estimates import DAYS, FRAGILE, POINTS, specification_digest
@@ -340,3 +340,12 @@ def test_found_items_are_frozen(found):
     with pytest.raises(AttributeError):
         found[0].share = 2.0
     assert replace(found[0], share=0.5).estimate == pytest.approx(2 * found[0].estimate)
+
+
+def test_a_check_that_cannot_tell_is_named_with_the_verdict_and_is_a_limitation(table, diagnostics):
+    own = own_checks(table, diagnostics).assign(passed=True)
+    own.loc[0, "text"] = "placebo cohort: too imprecise to say"
+    rules = section("impact", robustness_checks=list(own["name"]))
+    result = verdict(leading(table, 0.1, 2.0), diagnostics, rules=rules, checks=checks_table(own, rules=rules))
+    assert result.wording == IMPROVED and "no answer was possible" in result.reason and result.reason.endswith("placebo cohort")
+    assert "- Could not tell: placebo cohort" in check_lines(result) and check_lines(result).count("- Passed") == 2
