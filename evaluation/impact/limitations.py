@@ -112,9 +112,10 @@ def _on_trends(lead: pd.Series, value: Callable[[str], float], bounds: pd.DataFr
               f"A drift between the two groups that would have added {unseen:.1f} points by itself could have gone unseen before the window"
               f"{', as much as the effect or more' if hidden else ', less than the effect'}.")] if np.isfinite(unseen) else []
     if np.isfinite(breakdown):
-        lines.append(("bounds_break_early", breakdown < 1.0, breakdown, "multiple of the largest step before the window, per half-term",
-                      f"The sign of the effect is established only while the groups drift apart by less than {breakdown:.2f} times the largest step seen "
-                      "before the window, each half-term."))
+        said = ("If the groups drift apart at all after the window, the bounds of the effect hold zero." if breakdown == 0 else
+                f"The sign of the effect is established only while the groups drift apart by less than {breakdown:.2f} times the largest step seen before the "
+                "window, each half-term.")
+        lines.append(("bounds_break_early", breakdown < 1.0, breakdown, "multiple of the largest step before the window, per half-term", said))
     elif own.empty:
         lines.append(("no_bounds", True, None, None, "No bounds could be stated for trends that are not parallel."))
     illustrative = bool(len(own) and own["illustrative"].iloc[0])

@@ -110,7 +110,7 @@ def annual_sentence(estimates: pd.DataFrame, refused: dict[str, str], *, design:
         f"interval {_points(-row['conf_high'])} to {_points(-row['conf_low'])} brought out"
     return (f"Over a full academic year {_points(shown * row['estimate'])} percentage points {word} of the referred pupils were persistently absent than would "
             f"have been, {ends}. This is about the {row['n_treated']} referred pupils with two full academic years on either side, in "
-            f"{row['schools_treated']} schools; {TESTS[row['test']]}.")
+            f"{row['schools_treated']} schools; {TESTS[row['test']]}.{'' if row['conf_low'] > 0 or row['conf_high'] < 0 else ' No clear evidence either way.'}")
 
 
 def _points(value: float) -> str:

@@ -140,6 +140,7 @@ def test_the_annual_estimate_says_whom_it_is_about_and_a_year_too_few_is_refused
     said = annual_sentence(outcomes_table(found, rules=drawn.rules), refused, design="within_area")
     assert f"about the {lead.change.n_treated} referred pupils with two full academic years" in said
     assert f"{abs(lead.estimate):.1f} percentage points {'fewer' if lead.estimate <= 0 else 'more'}" in said
+    assert said.endswith("No clear evidence either way.") == bool(lead.interval[0] <= 0 <= lead.interval[1])
     short = annual_estimates(*drawn.compared, **(drawn.given | {"refused": refused}), panel=drawn.trial["panel"].query("half_term <= 17"))
     assert not short and "no pupil can be followed" in refused[f"{LEAD}_{ANNUAL}"]
     assert "cannot be said: no pupil can be followed" in annual_sentence(drawn.estimates, refused, design="within_area")

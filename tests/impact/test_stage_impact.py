@@ -204,6 +204,11 @@ def test_a_limitation_holds_where_its_number_says_so_and_not_otherwise(drawn, be
     assert held["triggered"].is_monotonic_decreasing and not held.reset_index()["rule"].duplicated().any()
 
 
+def test_bounds_that_hold_zero_from_the_start_are_said_so(drawn, bent, limited):
+    said = limited(diagnostics=set_item(drawn, bent, "honest_relative_magnitude_breakdown", 0.0)).loc["bounds_break_early"]
+    assert said["triggered"] and said["text"].startswith("If the groups drift apart at all")
+
+
 def test_limitations_on_selection_checks_and_what_is_missing(drawn, limited):
     plain = limited()
     assert plain.loc["choice_of_pupils", "triggered"] and "how pupils were chosen" in plain.loc["choice_of_pupils", "text"]
