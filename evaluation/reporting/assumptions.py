@@ -30,7 +30,7 @@ def assumptions_log(protocol: ProtocolHeader, notes: Mapping[str, str], switchin
     notes : mapping of str to str
         What stands beside each value of the params file, by key ("matching.caliper").
     switching : mapping of str to str, optional
-        By name of a value, the value at which the answer would turn round, in words.
+        By place of a value in its section ("persistence.half_life"), where the answer would turn round, in words.
 
     Returns
     -------
@@ -46,6 +46,22 @@ def assumptions_log(protocol: ProtocolHeader, notes: Mapping[str, str], switchin
     return pd.DataFrame(rows, columns=["section", "name", "value", "unit", "meaning", "source", "standing", "switching_value"])
 
 
+def switching_words(inputs: pd.DataFrame) -> dict[str, str]:
+    """Return where each input of the appraisal would turn the answer round, in words, by its place in the section.
+
+    Parameters
+    ----------
+    inputs : pandas.DataFrame
+        Table ``value_inputs``: ``input, switching_value, switching_text``.
+    """
+    from evaluation.reporting.text import is_missing
+
+    return {
+        str(row["input"]): str(row["switching_text"]) if is_missing(row["switching_value"]) else f"{number_text(row['switching_value'], 2)}: {row['switching_text']}"
+        for row in inputs.to_dict("records") if not is_missing(row["switching_text"])
+    }
+
+
 def _rows(model: Any, section: str, place: tuple[str, ...], notes: Mapping[str, str], switching: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
     """Give the rows of one block of a protocol; blocks inside it follow where they stand."""
     from pydantic import BaseModel
@@ -55,7 +71,7 @@ def _rows(model: Any, section: str, place: tuple[str, ...], notes: Mapping[str, 
     for name, field in type(model).model_fields.items():
         value, key = getattr(model, name), ".".join((*place, name))
         label = _words(": ".join((*place[1:], name)))
-        meaning, turn = field.description or "", switching.get(name, NOT_SOUGHT)
+        meaning, turn = field.description or "", switching.get(".".join((*place[1:], name)), NOT_SOUGHT)
         if isinstance(value, Quantity):
             ends = [_plain(end) for end in (value.low, value.high) if end is not None]
             spread = f" ({' to '.join(ends) if len(ends) == 2 else f'at least {ends[0]}' if value.high is None else f'up to {ends[0]}'})" if ends else ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from evaluation.protocol.base import Amendment
 from evaluation.protocol.load import load_protocol
-from evaluation.reporting.assumptions import amendments_text, assumptions_log
+from evaluation.reporting.assumptions import amendments_text, assumptions_log, switching_words
 from evaluation.reporting.glossary import TERMS, glossary
 
 PARAMS = Path(__file__).parents[2] / "params"
@@ -49,6 +50,12 @@ def test_a_plain_value_keeps_the_comment_beside_it(trial):
     log = assumptions_log(trial.protocol, trial.notes).set_index("name")
     assert log.loc["Minimum sessions", "source"] == trial.notes["cohort.minimum_sessions"] and "mostly noise" in log.loc["Minimum sessions", "source"]
     assert log.loc["Minimum sessions", "standing"] == "a planning choice" and log.loc["Distance", "standing"] == "a choice"
+
+
+def test_switching_values_come_from_the_appraisals_inputs():
+    inputs = pd.DataFrame([("value_per_day", 1043.2, "value of a day at which it pays"), ("scale", None, "no scale would pay"), ("cost", None, None)],
+                          columns=["input", "switching_value", "switching_text"])  # fmt: skip
+    assert switching_words(inputs) == {"value_per_day": "1,043.20: value of a day at which it pays", "scale": "no scale would pay"}
 
 
 def test_what_is_not_established_says_so():

@@ -52,7 +52,7 @@ def arms_figure(arms: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    figure = new_figure()
+    figure = new_figure(6.0, 3.5)  # narrower than a page, so that its words stay readable where the summary is printed
     ax = figure.subplots()
     ax.axvline(0, color=QUIET_COLOUR, linewidth=1, linestyle=":")
     for arm, words, colour, line, marker in ARMS:
