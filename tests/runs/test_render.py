@@ -10,6 +10,7 @@ import tiny_study
 import yaml
 
 from evaluation.errors import ContractError, GateError, ParameterError
+from evaluation.reporting.render.browser import BROWSER_VARIABLE, browser_path
 from evaluation.runs.files import read_json, write_json
 from evaluation.runs.progress import Reporter
 from evaluation.runs.render import render_run
@@ -181,3 +182,10 @@ def test_a_figure_without_alternative_text_never_reaches_a_report(begun):
                 "show_figure(new_figure(3, 2), caption='All totals', data=totals)")  # fmt: skip
     done = begun.command("run")
     assert done.returncode != 0 and "cell `report-show`" in done.stderr and "alt" in done.stderr and not list(begun.runs()[0].glob("report/*.html"))
+
+
+def test_with_axe_the_report_is_held_against_it_and_the_checks_say_so(finished):
+    if browser_path() is None:
+        pytest.skip(f"no Chromium: install the system's package chromium or set {BROWSER_VARIABLE}")
+    assert render(finished)["checks"]["gates"] == {"lint": "passed"}
+    assert render(finished, axe=True)["checks"]["gates"] == {"lint": "passed", "axe": "passed"}
