@@ -60,7 +60,7 @@ def shown_findings(stage: str, notebook: Mapping[str, Any]) -> list[ShownFinding
         for output in cell.get("outputs", ()):
             html = output.get("data", {}).get("text/html")
             text = _text(output.get("text", "")) or _text(output.get("data", {}).get("text/plain", ""))
-            node = parse(_CELL_END.sub(r"\g<0> ", _text(html))) if html else None  # or one cell's end and the next one's start would read as one number
+            node = parse(_CELL_END.sub(r"\g<0> | ", _text(html))) if html else None  # or one cell's end and the next one's start would read as one number
             seen = f"{node.text} {' '.join(i.attributes.get('alt', '') for i in node.all('img'))}" if node is not None else text
             kinds = [kind for kind in identifiers_in(seen) if kind != HASHES]
             if kinds:

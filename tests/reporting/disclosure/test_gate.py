@@ -237,8 +237,9 @@ def test_log_entries_of_the_manifest_hold_no_counts(dictionary):
 
 
 def test_codes_of_places_beside_years_are_no_pupil_number():
-    """Two cells of a table are two texts: the code of an authority beside an academic year once read as one long number."""
-    html = "<table><tr><th scope=\"row\">Buckinghamshire</th><td>E10000002, E06000060</td><td>2016/17</td><td>2022/23</td></tr></table>"
+    """Two cells of a table are two texts: the code of an authority beside an academic year, or three counts, once read as one number."""
+    html = ("<table><tr><th scope=\"row\">Buckinghamshire</th><td>E10000002, E06000060</td><td>2016/17</td><td>2022/23</td></tr>"
+            "<tr><th scope=\"row\">Salford</th><td>0128</td><td>111</td><td>0841</td></tr></table>")
     cell = {"id": "authorities", "outputs": [{"output_type": "display_data", "data": {"text/html": html}, "metadata": {}}]}
     assert shown_findings("area_panel", {"cells": [cell]}) == []
     cell["outputs"][0]["data"]["text/html"] = html.replace("2016/17", "A823456789012")
