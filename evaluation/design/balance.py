@@ -92,7 +92,7 @@ def _line(name: str, x: np.ndarray, parts: dict) -> dict:
     mean, variance = {}, {}
     for key, (rows, share, whole) in parts.items():
         values = None if binary else x[rows]
-        mean[key] = float(whole @ x if binary else values.mean() if share is None else share @ values)
+        mean[key] = float(_dot(whole, x) if binary else values.mean() if share is None else _dot(share, values))
         variance[key] = mean[key] * (1.0 - mean[key]) if binary else _variance(values, share, mean[key])
     sd = np.sqrt(variance["t", False])
     difference = {after: mean["t", after] - mean["c", after] for after in (False, True)}
@@ -135,11 +135,16 @@ def _checked(weights: pd.Series | None, data: pd.DataFrame) -> np.ndarray:
 def _variance(x: np.ndarray, share: np.ndarray | None, mean: float) -> float:
     """Weighted variance; for equal weights the usual n - 1 form."""
     from_mean = x - mean
-    spread = 1.0 - (1.0 / len(x) if share is None else float(share @ share))
+    spread = 1.0 - (1.0 / len(x) if share is None else _dot(share, share))
     if spread <= 1e-12:  # one unit, or one that has all the weight
         return np.nan
     from_mean *= from_mean
-    return float(from_mean.mean() if share is None else share @ from_mean) / spread
+    return float(from_mean.mean() if share is None else _dot(share, from_mean)) / spread
+
+
+def _dot(one: np.ndarray, other: np.ndarray) -> float:
+    """Sum of products in one thread: the several threads of ``@`` wait for one another on a busy machine."""
+    return float(np.einsum("i,i->", one, other))
 
 
 def _ratio(top: float, bottom: float) -> float:

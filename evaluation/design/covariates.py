@@ -63,7 +63,7 @@ def numeric_columns(data: pd.DataFrame, covariates: Sequence[str], *, drop_first
             columns[f"{name}_{level}"] = (values == level).to_numpy(dtype=float)
         if not shown:  # a single level: kept, so that whoever reads the result sees that it does not vary
             columns[f"{name}_{levels[0]}"] = np.ones(len(values))
-    return pd.DataFrame(columns, index=data.index)
+    return pd.DataFrame(columns, index=data.index, copy=False)  # columns are read, never written to
 
 
 def treatment_indicator(data: pd.DataFrame, treatment: str) -> np.ndarray:
