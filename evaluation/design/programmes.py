@@ -110,15 +110,18 @@ def _differs(area: str, mentored: list[str], had: dict[tuple[str, str], set[int]
         own = had.get((programme, area), set())
         lacking, beyond = set.intersection(*theirs) - own, own - set.union(*theirs)
         if lacking:
-            return f"without {programme} in half-terms {_listed(lacking)}, when all areas with mentors had it"
+            return f"without {programme} in {_listed(lacking)}, when all areas with mentors had it"
         if beyond:
-            return f"with {programme} in half-terms {_listed(beyond)}, when no area with mentors had it"
+            return f"with {programme} in {_listed(beyond)}, when no area with mentors had it"
     return None
 
 
 def _listed(numbers: set[int]) -> str:
     ordered = sorted(numbers)
-    return f"{ordered[0]} to {ordered[-1]}" if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1 else ", ".join(map(str, ordered))
+    if len(ordered) == 1:
+        return f"half-term {ordered[0]}"
+    together = len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1
+    return f"half-terms {ordered[0]} to {ordered[-1]}" if together else f"half-terms {', '.join(map(str, ordered))}"
 
 
 def co_interventions(cohort: Cohort, programmes: pd.DataFrame, terms: pd.DataFrame, schools: pd.DataFrame, *, rules: CohortSection,

@@ -34,6 +34,8 @@ def test_a_programme_runs_in_a_half_term_if_it_ran_on_one_day_of_it():
     # It began after the last school day of half-term 3, in the holiday.
     late = programmes(("Fund", "X", None, 3, 5)).assign(start_date=TERMS["last_day"].iloc[2] + pd.Timedelta(days=1))
     assert programme_half_terms(late, TERMS, SCHOOLS)["half_term"].min() == 4
+    midway = programmes(("Fund", "X", None, 3, 5)).assign(start_date=TERMS["last_day"].iloc[2], end_date=TERMS["first_day"].iloc[3])
+    assert set(programme_half_terms(midway, TERMS, SCHOOLS)["half_term"]) == {3, 4}
     own_calendar = pd.concat([TERMS, TERMS.head(2).assign(area_code="X", half_term=[1, 2], first_day=FIRST[4], last_day=FIRST[5])])
     assert set(programme_half_terms(programmes(("Fund", "X", None, 3, 5)), own_calendar, SCHOOLS)["half_term"]) == {1, 2}
     with pytest.raises(DataError, match="school 'S9', which is not in the list"):
@@ -70,6 +72,14 @@ def built(found: pd.DataFrame | None = None):
     areas = None if found is None else found.index[found["in_pool"]]
     rules = section("cohort", minimum_schools_per_arm=1)
     return build_cohort(panel, enrolments, SCHOOLS, referrals_of(("M1", "M1", 9, True)), rules=rules, windows=WINDOWS, pool_areas=areas), rules
+
+
+def test_where_areas_with_mentors_differ_a_programme_may_go_either_way():
+    schools = school_list(X={"M1": 7, "M2": 7}, W={"M3": 7}, Y={"C2": None}, Z={"C3": None})
+    rules = section("cohort", pool_programmes=["Fund"], minimum_schools_per_arm=1, opening_without_mentors=7)
+    rows = (("Fund", "X", None, 1, 15), ("Fund", "W", None, 1, 12), ("Fund", "Y", None, 1, 13), ("Fund", "Z", None, 1, 11))
+    found = comparison_pool(programmes(*rows), TERMS, schools, rules=rules, windows=WINDOWS).set_index("area_code")
+    assert found.loc["Y", "in_pool"] and found.loc["Z", "reason"] == "without Fund in half-term 12, when all areas with mentors had it"
 
 
 def test_the_cohort_takes_the_pool():
