@@ -111,7 +111,8 @@ def _with_a_risk(rows: pd.DataFrame, on: list[str]) -> pd.DataFrame:
 
 
 OVERLAP_COLUMNS = ["design", "arm", "pupils", "used", "without_risk", "without_cell", "outside_design", "risk_min", "risk_q10", "risk_median", "risk_q90",
-                   "risk_max", "outside_range", "weight_outside_range", "largest_share", "effective_n", "referred_share", "referred_by_followup_share", "reason"]
+                   "risk_max", "outside_range", "weight_outside_range", "largest_share", "effective_n", "referred_share",
+                   "referred_by_followup_share", "reason"]
 
 
 def _overlap(rows: pd.DataFrame, usable: pd.DataFrame, risk: ReferralRisk, design: str, outside: int) -> pd.DataFrame:

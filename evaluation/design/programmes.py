@@ -100,7 +100,8 @@ def _check_known(programmes: pd.DataFrame, rules: CohortSection) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
             raise ParameterError(f"programme {name!r} is not in table `programmes`, so no area can be held to it", where="cohort.pool_programmes",
-                                 mend=f"did you mean {near[0]!r}?" if near else f"programmes are {', '.join(known) or 'none'}; supply its rows, or leave it out")
+                                 mend=f"did you mean {near[0]!r}?" if near else
+                                 f"programmes are {', '.join(known) or 'none'}; supply its rows, or leave it out")
 
 
 def _differs(area: str, mentored: list[str], had: dict[tuple[str, str], set[int]], programmes: list[str]) -> str | None:
@@ -172,5 +173,6 @@ def _mentored(schools: pd.DataFrame, last: int, programme: str) -> pd.DataFrame:
     own = schools.loc[schools["mentor_school"].astype(bool)]
     spans = [np.arange(int(first), last + 1) for first in own["first_mentor_half_term"]]
     many = [len(span) for span in spans]
-    return pd.DataFrame({"programme": programme, "school_id": np.repeat(own["school_id"].to_numpy(), many), "area_code": np.repeat(own["area_code"].to_numpy(), many),
-                         "whole_area": False, "half_term": np.concatenate(spans) if spans else np.empty(0, dtype=int)})
+    return pd.DataFrame({"programme": programme, "school_id": np.repeat(own["school_id"].to_numpy(), many),
+                         "area_code": np.repeat(own["area_code"].to_numpy(), many), "whole_area": False,
+                         "half_term": np.concatenate(spans) if spans else np.empty(0, dtype=int)})
