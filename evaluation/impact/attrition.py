@@ -171,7 +171,9 @@ def attrition_sentences(table: pd.DataFrame) -> list[str]:
     for analysis, rows in table.groupby("analysis", sort=False):
         by = rows.set_index("method")
         who = "Referred pupils" if analysis.startswith("B") else "All eligible pupils"
-        parts = [f"{who}: {by.loc[LEE, 'text']}."]
+        kept = by.loc[LEE, ["retention_treated", "retention_comparison"]].astype(float)
+        shares = "" if kept.isna().any() else f" ({100 * kept.iloc[0]:.1f}% kept, {100 * kept.iloc[1]:.1f}% of comparison pupils)"
+        parts = [f"{who}{shares}: {by.loc[LEE, 'text']}."]
         if TIPPING in by.index:
             tip = by.loc[TIPPING]
             if tip["estimate"] <= 0 or pd.isna(tip["possible"]):

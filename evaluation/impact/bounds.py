@@ -15,8 +15,8 @@ import pandas as pd
 
 from evaluation.errors import DataError, UnidentifiedError
 
-RETAINS = "pupils with a mentor stayed at least as often: assumes that mentoring makes nobody leave who would otherwise have stayed"
-LOSES = ("pupils with a mentor were lost more often: assumes that mentoring makes nobody stay who would otherwise have left, "
+RETAINS = "the mentored side kept more of its pupils: assumes that mentoring makes nobody leave who would otherwise have stayed"
+LOSES = ("the mentored side lost more of its pupils: assumes that mentoring makes nobody stay who would otherwise have left, "
          "against what mentoring is meant to do, so these bounds deserve little trust")
 EQUAL = "both arms were lost equally often, so nothing is trimmed"
 

@@ -92,7 +92,7 @@ def test_worst_cases_and_tipping_points_use_the_baselines_of_those_who_were_lost
     assert table.loc[TIPPING, "tipping"] == pytest.approx(estimate / 0.1) and table.loc[TIPPING, "possible"] == pytest.approx(seen - (gone["baseline_rate"].mean() - 100))
     assert 0 < table.loc[TIPPING, "tipping_interval"] < table.loc[TIPPING, "tipping"]
     said = attrition_sentences(table.reset_index())
-    assert len(said) == 1 and said[0].startswith("- Referred pupils: ") and "points less than those observed" in said[0]
+    assert len(said) == 1 and said[0].startswith("- Referred pupils (90.0% kept, 100.0% of comparison pupils): the mentored side lost more") and "points less than those observed" in said[0]
 
 
 def test_an_estimate_that_is_not_above_zero_has_nothing_to_overturn():
