@@ -12,8 +12,10 @@ from evaluation.design.placebo import placebo_cohort, placebo_counts, placebo_we
 from evaluation.errors import UnidentifiedError
 from evaluation.impact import trial_estimates
 from evaluation.impact.change import estimate_change
+from evaluation.impact.estimates import POINTS
 from evaluation.impact.judge import FAILED, IMPRECISE, NOT_DONE, PASSED, judge, leading_changes
 from evaluation.impact.placebos import COHORT, REFERRAL, START, placebo_checks, placebo_rows, placebo_start, placebos
+from evaluation.impact.verdict import IMPROVED, PROMISING, checks_table, verdict
 
 RULES = section("impact", draws=999)
 COVARIATES = section("matching").score_covariates
@@ -139,3 +141,16 @@ def test_a_placebo_cohort_needs_both_arms():
     panel, enrolments = panel_of(pupils, schools)
     found = placebo_cohort(panel, enrolments, schools, rules=section("cohort"))
     assert found.frame.empty and "comparison schools" in found.reason
+
+
+def test_a_verdict_does_not_call_a_check_passed_that_is_too_imprecise_to_say(pieces, table):
+    rules = section("impact", robustness_checks=["placebo_start", "placebo_referral"])
+    vague = table.assign(result=np.where(table["check"].eq(START), IMPRECISE, PASSED))
+    estimates = pd.DataFrame([{"headline": True, "scale": POINTS, "estimand": "B", "level": "referred", "conf_low": 0.1, "conf_high": 2.0, "p_floor": np.nan,
+                               "conf_level": 0.95, "test": "cr2_satterthwaite", "estimate_id": "B_referred_within_area_matched_points", "design": "within_area"}])
+    diagnostics = pd.DataFrame([("study", "lead_estimand", 0.0, None, None)], columns=["analysis", "item", "value", "unit", "text"])
+    for frame, words in ((vague, "because they were too imprecise to say: placebo start"), (table.assign(result=PASSED), "every registered check passes")):
+        found = verdict(estimates, diagnostics, rules=rules, checks=checks_table(placebo_checks(frame), rules=rules))
+        assert found.wording == IMPROVED and words in found.reason
+    failed = verdict(estimates, diagnostics, rules=rules, checks=checks_table(placebo_checks(table.assign(result=FAILED)), rules=rules))
+    assert failed.wording == PROMISING and "placebo start: failed" in failed.reason
