@@ -156,6 +156,43 @@ def test_the_printed_effect_follows_from_the_tables(run, key, query):
     assert f"{number(own.conf_low, 1)} to {number(own.conf_high, 1)}" in row.text
 
 
+# The change from the first to the last half-term of the baseline, of the headline's own pupils and weights.
+PLACEBO_START = """
+WITH rates AS (
+    SELECT stack, pupil_id, max(rate) FILTER (WHERE event_time = -2) - max(rate) FILTER (WHERE event_time = -4) AS y
+    FROM {cohort_trajectories} WHERE role = 'baseline' GROUP BY stack, pupil_id),
+rows AS (
+    SELECT stack || '|' || area_code AS cell, weight, CAST(w.treated AS INTEGER) AS t, y
+    FROM {match_weights} AS w JOIN {cohort} AS c USING (stack, pupil_id) JOIN rates USING (stack, pupil_id) WHERE w.design = 'within_area' AND y IS NOT NULL),
+cells AS (SELECT cell, sum(weight * t) / sum(weight) AS share FROM rows GROUP BY cell)
+SELECT -sum(weight * (t - share) * y) / sum(weight * (t - share) * t) FROM rows JOIN cells USING (cell)
+"""
+
+
+def test_the_checks_are_about_the_headline(run):
+    analysis = "B_referred_within_area_matched"
+    lead = run.row("estimates", estimate_id=f"{analysis}_points")
+    (start,) = run.sql(PLACEBO_START)
+    assert run.row("placebos", check="placebo start", analysis=analysis).estimate == pytest.approx(start, rel=1e-9)
+    lee = run.row("attrition_bounds", analysis=analysis, method="Lee bounds")
+    assert lee.estimate == pytest.approx(lead.estimate, rel=1e-9) and lee.lower <= lead.estimate <= lee.upper
+    left = run.table("leave_one_out").query("analysis == @analysis")
+    assert (left.query("left_out == 'school'").shape[0], left.query("left_out == 'area'").shape[0]) == (lead.schools_treated + lead.schools_comparison, lead.areas)
+    groups = run.table("subgroups").query("analysis == @analysis and subgroup == 'area'")
+    assert groups["n_treated"].sum() == lead.n_treated and run.row("subgroups", analysis=analysis, subgroup="phase", group="secondary").result == "one group only"
+    registered = run.table("robustness_checks").query("registered")
+    assert set(registered["name"]) == set(run.manifest["protocol"]["impact"]["robustness_checks"]) and not registered["text"].str.contains("not made").any()
+
+
+def test_delivery_counts_who_started_and_calls_no_difference_of_models_an_effect(run):
+    (started,) = run.sql("SELECT count(DISTINCT pupil_id) FROM {referral_list} WHERE started")
+    whole = run.row("delivery_caseload", area_code="all")
+    assert whole.pupils + whole.without_mentor == started == run.row("delivery_barriers", area_code="all", barrier_type="any").pupils_started
+    shown = words(section(run.page("technical.html"), "Models compared", last=True))
+    assert "not allocated at random" in shown and "not an effect of the model" in shown
+    assert not run.table("survey_changes")["is_effect"].any()
+
+
 def test_the_printed_counts_follow_from_the_tables(run):
     (eligible,) = run.sql("SELECT count(DISTINCT pupil_id) FROM {cohort} WHERE mentor_school")
     referred, started = run.sql("SELECT count(DISTINCT pupil_id), count(DISTINCT pupil_id) FILTER (WHERE started) FROM {referral_list}")
