@@ -189,3 +189,19 @@ def test_with_axe_the_report_is_held_against_it_and_the_checks_say_so(finished):
         pytest.skip(f"no Chromium: install the system's package chromium or set {BROWSER_VARIABLE}")
     assert render(finished)["checks"]["gates"] == {"lint": "passed"}
     assert render(finished, axe=True)["checks"]["gates"] == {"lint": "passed", "axe": "passed"}
+
+
+def test_a_report_that_names_a_pupil_is_not_written_and_the_cell_is_named(finished):
+    before = page(finished)
+    prose(finished, "second", "Pupil A12345678901B came back to school.")
+    with pytest.raises(GateError, match="unique pupil number") as refused:
+        render(finished)
+    assert refused.value.exit_code == 4 and refused.value.where.startswith("second/") and refused.value.mend and page(finished) == before
+    done = finished.command("render")
+    assert done.returncode == 4 and "second/" in done.stderr and "A12345678901B" not in done.stderr
+
+
+def test_a_study_without_a_disclosure_profile_releases_nothing_and_says_so(finished):
+    manifest = read_json(finished.runs()[0] / "run.json")
+    assert manifest["release"]["profile"] is None and not (finished.runs()[0] / "release").exists() and manifest["disclosure_log"] == []
+    assert (finished.runs()[0] / "report" / "summary.pdf").read_bytes()[:5] == b"%PDF-"

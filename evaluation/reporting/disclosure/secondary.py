@@ -134,8 +134,12 @@ class _Search:
     """The cheapest change of other cells that moves one cell by a given amount."""
 
     def __init__(self, system: CellSystem):
+        from scipy.sparse.csgraph import connected_components
+
         self.system = system
-        self.matrix = system.matrix().tocsc()
+        matrix = system.matrix()
+        self.matrix = matrix.tocsc()
+        self.part = connected_components(abs(matrix).T @ abs(matrix), directed=False)[1]
         self.values = system.numbers()
         totals = np.zeros(system.size, dtype=int)
         for total, _ in system.equations:
@@ -150,8 +154,9 @@ class _Search:
         n = len(self.values)
         movable = np.asarray(self.system.printed) & ~hidden & ~np.asarray(self.system.structural)
         movable[cell] = False
-        can = np.flatnonzero(movable)
-        free = np.flatnonzero((shown.high > shown.low) & (np.arange(n) != cell))
+        near = self.part == self.part[cell]  # cells that share no equation with it, however far, cannot help
+        can = np.flatnonzero(movable & near)
+        free = np.flatnonzero((shown.high > shown.low) & (np.arange(n) != cell) & near)
         down = np.minimum(shown.low[can], self.values[can])
         low = np.concatenate([shown.low[free] - self.values[free], np.zeros(len(can)), np.zeros(len(can))])
         high = np.concatenate([shown.high[free] - self.values[free], np.full(len(can), LARGEST_COUNT), down])
@@ -159,6 +164,8 @@ class _Search:
         block = self.matrix[:, can]
         wide = hstack([self.matrix[:, free], block, -block]).tocsr()
         right = -amount * self.matrix[:, [cell]].toarray().ravel()
+        rows = np.flatnonzero((np.diff(wide.indptr) > 0) | (right != 0))
+        wide, right = wide[rows], right[rows]
         try:
             change = solve(cost, wide, right, low, high, whole=False)
         except RuntimeError:

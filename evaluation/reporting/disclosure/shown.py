@@ -23,6 +23,7 @@ PLACES = ("event_time", "half_term", "stack", "position", "year_group", "weekday
 
 _CELL_END = re.compile(r"</(?:t[dh]|li|p|d[td]|h[1-6]|caption|figcaption|summary)>")
 HASHES = "keyed hash"
+PERSONS = ("unique pupil number", "pupil pseudonym", "pupil identifier")
 ROWS_LOOKED_AT = 20_000
 
 
@@ -57,6 +58,8 @@ def shown_findings(stage: str, notebook: Mapping[str, Any]) -> list[ShownFinding
     findings = []
     for position, cell in enumerate(notebook["cells"]):
         where = f"{stage}/{cell.get('id') or f'cell-{position + 1}'}"
+        if cell["cell_type"] == "markdown" and (kinds := [k for k in identifiers_in(_text(cell["source"])) if k in PERSONS]):
+            findings.append(ShownFinding(where, f"the prose holds what looks like a {kinds[0]}", "take it out: prose speaks of groups"))
         for output in cell.get("outputs", ()):
             html = output.get("data", {}).get("text/html")
             text = _text(output.get("text", "")) or _text(output.get("data", {}).get("text/plain", ""))
