@@ -191,3 +191,12 @@ def test_an_unchanged_second_run_reuses_every_stage_and_a_fresh_one_gives_the_sa
     tables = {p.relative_to(run.folder): sha256(p) for p in run.folder.glob("*/tables/*.parquet")}
     assert len(tables) == sum(len(stage.writes) for stage in run.kind.stages)
     assert {p.relative_to(fresh): sha256(p) for p in fresh.glob("*/tables/*.parquet")} == tables
+
+
+def test_published_statistics_leave_as_they_are(run):
+    manifest = run.manifest
+    assert manifest["release"]["profile"]["name"] == "dfe_absence" and manifest["release"]["proof"]["cells"] == 0
+    assert not [e for e in manifest["disclosure_log"] if e["action"] == "suppressed"]
+    released = pd.read_csv(run.folder / "release" / "tables" / "area_estimates.csv")
+    assert len(released) == len(run.table("area_estimates")) and released["estimate"].round(6).tolist() == run.table("area_estimates")["estimate"].round(6).tolist()
+    assert "Nothing was withheld or rounded" in (run.folder / "release" / "editions" / "summary.html").read_text(encoding="utf-8")

@@ -102,6 +102,8 @@ def released_figures(stage: str, notebook: Mapping[str, Any], folder: Path, prof
             stem = f"simulated-{stem}" if mark.get("label") == "simulated" else stem
             png, numbers = folder / "figures" / f"{stem}.png", folder / "figures" / f"{stem}.csv"
             counts, reason = _judge(numbers, profile) if png.is_file() else ((), "its drawing is not kept beside it")
+            if mark.get("label") == "published" and png.is_file():
+                counts, reason = (), ""  # what it draws is public already
             alt = image.attributes.get("alt", "") if image is not None else ""
             kinds = identifiers_in(alt)
             found.append(Figure(stage, stem, caption.text if caption is not None else stem, alt, png, min(counts, default=None), f"its words hold a {kinds[0]}" if kinds else reason, counts))

@@ -192,7 +192,9 @@ class _Writer:
             return ["auto"] * len(numeric)
         if sum(longest(c) * letter + 8 if c in texts else needed[c] for c in range(len(numeric))) <= room:
             return ["auto" if c in texts else f"{needed[c]:.0f}pt" for c in range(len(numeric))]
-        return [f"{max(longest(c) ** 0.6, needed[c] / 30):.2f}fr" if c in texts else f"{needed[c]:.0f}pt" for c in range(len(numeric))]
+        left, wishes = room - sum(needed), {c: longest(c) * letter + 8 - needed[c] for c in texts}
+        share = left / max(1.0, sum(wish**0.75 for wish in wishes.values() if wish > 0))
+        return [f"{needed[c] + (min(wishes[c], share * wishes[c] ** 0.75) if wishes.get(c, 0) > 0 else 0):.0f}pt" for c in range(len(numeric))]
 
     def _figure(self, node: Node) -> str:
         caption, image = node.find("figcaption"), node.find("img")

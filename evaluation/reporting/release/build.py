@@ -121,8 +121,8 @@ def _write(clearance: Clearance, ordered: Sequence[ClearedTable], profile: Profi
             drawn.append({"file": f"figures/{figure.name}.png", "stage": figure.stage, "caption": figure.caption, "alt": figure.alt, "smallest": figure.smallest})
     prefix = "simulated_" if facts.label == "simulated" else ""
     lines = [f"Study {facts.study}, {facts.content}.", f"Protocol version {facts.meta['protocol_version']}, digest {facts.meta['protocol_digest'][:12]}.",
-             f"Tables passed the disclosure rules of profile {profile.name}.", "Draft: not yet assured."]
-    put(f"{prefix}{facts.study}.xlsx", workbook_bytes(ordered, title=facts.meta["title"], label=facts.label, facts=lines, rounding_base=profile.rounding_base), None)
+             "Made from published statistics." if facts.label == "published" else f"Tables passed the disclosure rules of profile {profile.name}.", "Draft: not yet assured."]
+    put(f"{prefix}{facts.study}.xlsx", workbook_bytes(ordered, title=facts.meta["title"], label=facts.label, facts=lines, rounding_base=profile.rounding_base if facts.label != "published" else 1), None)
     digests = {path: hashlib.sha256((out / path).read_bytes()).hexdigest() for path in files}
     told = {"form": FORM, "study": facts.study, "label": facts.label, "content": facts.content, "run_id": facts.content, "meta": dict(facts.meta), "year": facts.year,
             "made": facts.made.isoformat(), "profile": asdict(profile), "tables": [describe_table(c) for c in ordered],

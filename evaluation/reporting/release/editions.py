@@ -105,6 +105,8 @@ def release_editions(folder: Path) -> dict[str, str]:
 
 def _protection(told: dict[str, Any]) -> str:
     profile = told["profile"]
+    if told["label"] == "published":
+        return "Every number is made from published statistics, whose publisher protected the pupils behind them. Nothing was withheld or rounded here."
     said = [f"Counts of fewer than {profile['threshold']} pupils are withheld, and with them every number from which such a count could be worked out, in the same table or in another."]
     if profile["rounding_base"] > 1:
         said.append(f"Counts that are shown are rounded to the nearest {profile['rounding_base']}.")
