@@ -58,7 +58,7 @@ def shown_findings(stage: str, notebook: Mapping[str, Any]) -> list[ShownFinding
     findings = []
     for position, cell in enumerate(notebook["cells"]):
         where = f"{stage}/{cell.get('id') or f'cell-{position + 1}'}"
-        if cell["cell_type"] == "markdown" and (kinds := [k for k in identifiers_in(_text(cell["source"])) if k in PERSONS]):
+        if cell.get("cell_type") == "markdown" and (kinds := [k for k in identifiers_in(_text(cell.get("source", ""))) if k in PERSONS]):
             findings.append(ShownFinding(where, f"the prose holds what looks like a {kinds[0]}", "take it out: prose speaks of groups"))
         for output in cell.get("outputs", ()):
             html = output.get("data", {}).get("text/html")
