@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .base import DisclosureChoice, ProtocolHeader, Quantity, Section
+from .base import DisclosureChoice, ProtocolHeader, Section
 from .simulation import SimulationSection
+from .value import ValueForMoneySection
 
 
 HALF_TERMS_A_YEAR = 6
@@ -324,72 +325,6 @@ class DeliverySection(Section):
     model_minimum_schools: int = Field(
         ..., ge=2, le=50, description="Schools on either side below which delivery models are not compared", json_schema_extra={"unit": "schools"},
     )
-
-
-class ValueForMoneySection(Section):
-    """Stage `value_for_money`: what it cost, what that bought, and what would have to be true for it to pay."""
-
-    study_periods: list[str] = Field(
-        ..., min_length=1, description="Academic years whose costs belong to the study", json_schema_extra={"unit": "academic year"},
-    )
-    price_base: str = Field(
-        ..., pattern=r"^\d{4}(/\d{2})?$", description="Price year in which every amount is stated",
-        json_schema_extra={"unit": "price year"},
-    )
-    deflators: dict[str, float] | None = Field(
-        ..., description="Price index by price year from a published table; null when every cost is already in the price base",
-        json_schema_extra={"unit": "index"},
-    )
-    payers: dict[str, list[str]] = Field(
-        ..., description="Whose costs each perspective counts: funder, public_sector, society",
-    )
-    vat_counted_in: list[Literal["funder", "public_sector", "society"]] = Field(
-        ..., description="Perspectives in which recorded VAT is a cost",
-    )
-    perspective: Literal["funder", "public_sector", "society"] = Field(..., description="Perspective of the headline")
-    denominator: Literal["eligible", "referred", "started"] = Field(
-        ..., description="Pupils over whom the headline states both cost and effect",
-    )
-    estimand_by_denominator: dict[Literal["eligible", "referred", "started"], Literal["A", "B"]] = Field(
-        ..., min_length=1, description="Which registered estimand gives the effect for each denominator",
-    )
-    outcome: str = Field(..., min_length=1, description="Outcome whose effect is turned into days, as named in the estimates table")
-    cost_relative_error: Quantity = Field(
-        ..., description="Standard error of cost per pupil as a share of it", json_schema_extra={"unit": "share"},
-    )
-    value_per_day: Quantity = Field(
-        ..., description="Value of one extra day attended in the base case", json_schema_extra={"unit": "GBP per day"},
-    )
-    earnings_per_day: Quantity | None = Field(
-        ..., description="Lifetime earnings associated with one day of absence, scenario only; null leaves the scenario out",
-        json_schema_extra={"unit": "GBP per day"},
-    )
-    causal_share: Quantity | None = Field(
-        ..., description="Share of that association taken as caused by attendance; required with `earnings_per_day`",
-        json_schema_extra={"unit": "share"},
-    )
-    draws: int = Field(..., ge=5_000, le=1_000_000, description="Probabilistic draws", json_schema_extra={"unit": "draws"})
-
-    @model_validator(mode="after")
-    def _coherent(self) -> ValueForMoneySection:
-        """Rules between fields, so that a params file cannot state a case that the text would contradict."""
-        if set(self.payers) != {"funder", "public_sector", "society"}:
-            raise ValueError("`payers` needs exactly the perspectives funder, public_sector and society")
-        if not set(self.payers["funder"]) <= set(self.payers["public_sector"]) <= set(self.payers["society"]):
-            raise ValueError("`payers`: each wider perspective must hold the payers of the narrower one")
-        if self.denominator not in self.estimand_by_denominator:
-            raise ValueError("`estimand_by_denominator` lacks the headline's denominator")
-        if (self.earnings_per_day is None) != (self.causal_share is None):
-            raise ValueError("`earnings_per_day` is an association: give it and `causal_share` together, or both null")
-        if self.causal_share is not None and not 0 <= self.causal_share.value <= 1:
-            raise ValueError("`causal_share` lies between 0 and 1")
-        if not 0 <= self.cost_relative_error.value < 1:
-            raise ValueError("`cost_relative_error` lies from 0 to below 1")
-        if self.value_per_day.value <= 0 or (self.earnings_per_day is not None and self.earnings_per_day.value <= 0):
-            raise ValueError("a value of one extra day must be above zero")
-        if self.value_per_day.standing in ("S2", "M"):
-            raise ValueError("`value_per_day` is the base case: a number read only in a secondary source may enter scenarios alone")
-        return self
 
 
 class ReportSection(Section):

@@ -1,21 +1,22 @@
 """What the cost bought: extra days, cost per extra day, net benefit, and what would have to be true to break even.
 
 Incremental means programme minus usual practice throughout; usual practice is taken to cost nothing extra. Days
-are those of the measured follow-up window, with nothing after it: no yearly figure is projected here. Costs and
-days fall in the same three years and are not discounted.
+are those of the measured follow-up window, with nothing after it: no yearly figure is projected here. Costs and days
+fall in the same few years; only present values, which say so, are discounted.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evaluation.errors import DataError
 
 from .plane import draw_plane, mark_breaking_even, net_benefit, worth_by_draw
 from .ratio import FiellerSet, fieller_set
-from .terms import DaysEffect, PupilCost, Valuation, days_effect, pupil_cost, referred_per_pupil, same_pupils
+from .terms import AppraisalSpec, DaysEffect, PresentValue, PupilCost, Valuation, counted, days_effect, pupil_cost, referred_per_pupil, same_pupils
 from .text import number
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ PER_PUPIL = "GBP per pupil"
 DAYS_PER_PUPIL = "days per pupil over the measured window"
 
 
-def appraise(effect: DaysEffect, cost: PupilCost, values: Sequence[Valuation], *, draws: int, seed: int) -> pd.DataFrame:
+def appraise(effect: DaysEffect, cost: PupilCost, values: Sequence[Valuation], *, draws: int, seed: int, correlation: float = 0.0,
+             present: PresentValue | None = None, weight: float | None = None) -> pd.DataFrame:
     """Set what was gained against what it cost, for pupils of one denominator in one perspective.
 
     Parameters
@@ -35,8 +37,13 @@ def appraise(effect: DaysEffect, cost: PupilCost, values: Sequence[Valuation], *
     cost : PupilCost
         Over the same pupils.
     values : sequence of Valuation
-    draws, seed : int
+        Those that the cost's perspective does not count are left out.
+    draws, seed, correlation
         See :func:`draw_plane`.
+    present : PresentValue, optional
+        Gives net present social value, in total and per pupil, and the ratio of benefits to costs.
+    weight : float, optional
+        Distributional weight of a pound of benefit; the weighted present value then stands beside the unweighted one.
 
     Returns
     -------
@@ -60,10 +67,11 @@ def appraise(effect: DaysEffect, cost: PupilCost, values: Sequence[Valuation], *
 
     same_pupils(effect, cost)
     ratio = fieller_set(cost.amount, cost.std_error, effect.extra_days, effect.std_error, df=effect.df, conf_level=effect.conf_level)
-    plane = draw_plane(effect, cost, draws=draws, seed=seed)
+    plane = draw_plane(effect, cost, draws=draws, seed=seed, correlation=correlation)
     rows = _measures_without_value(effect, cost, ratio, plane)
-    for value in values:
+    for value in counted(values, cost.perspective):
         fixed = value.share_range is None
+        rows += _present_values(effect, cost, value, present, weight) if fixed and present is not None else []
         rows += _measures_at_value(effect, cost, ratio, plane, value) if fixed else _measures_at_uncertain_share(plane, value, seed)
     table = pd.DataFrame(rows, columns=["scenario", "measure", "value", "conf_low", "conf_high", "set_form", "unit", "withheld", "standing"])
     return table.assign(perspective=cost.perspective, denominator=cost.denominator, estimand=effect.estimand,
@@ -140,6 +148,32 @@ def _measures_at_value(effect: DaysEffect, cost: PupilCost, ratio: FiellerSet, p
     return rows
 
 
+def _present_values(effect: DaysEffect, cost: PupilCost, value: Valuation, present: PresentValue, weight: float | None) -> list[tuple]:
+    """Net present social value per pupil and in total, weighted beside unweighted, and the ratio of benefits to costs."""
+    from scipy.stats import t as student
+
+    name, standing = value.scenario, value.standing
+    point = student.ppf(0.5 + effect.conf_level / 2, effect.df)
+    worth, spent = value.value_per_day * present.benefit_factor, cost.amount * present.cost_factor
+    spent_error = cost.std_error * present.cost_factor
+    pupils = present.pupils[cost.denominator]
+
+    def net(factor: float, times: float, measure: str, unit: str) -> tuple:
+        middle, reach = times * (factor * worth * effect.extra_days - spent), times * point * math.hypot(factor * worth * effect.std_error, spent_error)
+        return _row(name, measure, middle, unit, low=middle - reach, high=middle + reach, form="interval", standing=standing)
+
+    rows = [net(1.0, 1.0, "npsv_per_pupil", f"GBP per pupil, present value in {present.base_year}"),
+            net(1.0, pupils, "npsv", f"GBP for {pupils} pupils, present value in {present.base_year}")]
+    if weight is not None:
+        rows.append(net(weight, 1.0, "npsv_weighted_per_pupil", f"GBP per pupil, present value in {present.base_year}, weighted"))
+    if spent > point * spent_error:
+        found = fieller_set(worth * effect.extra_days, worth * effect.std_error, spent, spent_error, df=effect.df, conf_level=effect.conf_level) \
+            if spent_error > 0 else FiellerSet("interval", worth * effect.conf_low / spent, worth * effect.conf_high / spent, effect.conf_level)
+        rows.append(_row(name, "benefit_cost_ratio", worth * effect.extra_days / spent, "GBP of benefit per GBP of cost", low=found.low, high=found.high,
+                         form=found.form, standing=standing))
+    return rows
+
+
 def _measures_at_uncertain_share(plane: pd.DataFrame, value: Valuation, seed: int) -> list[tuple]:
     """The probability of breaking even over the draws of days, cost and causal share together, and the mean value of a day."""
     worth = worth_by_draw(value, draws=len(plane), seed=seed)
@@ -149,10 +183,7 @@ def _measures_at_uncertain_share(plane: pd.DataFrame, value: Valuation, seed: in
     ]
 
 
-def appraisal_table(
-    estimates: pd.DataFrame, costs: pd.DataFrame, values: Sequence[Valuation], *, estimand_by_denominator: dict[str, str], outcome: str,
-    relative_error: float, perspective: str, denominator: str, draws: int, seed: int,
-) -> pd.DataFrame:
+def appraisal_table(estimates: pd.DataFrame, costs: pd.DataFrame, values: Sequence[Valuation], spec: AppraisalSpec) -> pd.DataFrame:
     """Appraise every registered denominator in every perspective; the headline's rows are marked.
 
     Cost is stated over the pupils of each effect: cost per pupil referred, times the pupils referred per pupil that
@@ -163,15 +194,7 @@ def appraisal_table(
     estimates, costs : DataFrame
         Tables ``estimates`` and ``costs_by_perspective``.
     values : sequence of Valuation
-    estimand_by_denominator : dict
-        Which estimand gives the effect for each denominator.
-    outcome : str
-        Outcome whose effect is in days.
-    relative_error : float
-        Standard error of cost per pupil as a share of it.
-    perspective, denominator : str
-        Of the headline.
-    draws, seed : int
+    spec : AppraisalSpec
 
     Returns
     -------
@@ -181,40 +204,45 @@ def appraisal_table(
     Raises
     ------
     DataError
-        The table of costs holds no perspective at all.
+        The table of costs holds no row of the headline's perspective.
     """
     import pandas as pd
 
     perspectives = sorted(costs["perspective"].unique())
-    if perspective not in perspectives:
-        raise DataError(f"no costs in the headline's perspective {perspective}", where="table `costs_by_perspective`",
+    if spec.perspective not in perspectives:
+        raise DataError(f"no costs in the headline's perspective {spec.perspective}", where="table `costs_by_perspective`",
                         mend="supply the costs, or choose another `perspective`")
     parts = []
-    for pupils, estimand in sorted(estimand_by_denominator.items()):
-        effect = days_effect(estimates, level=pupils, estimand=estimand, outcome=outcome)
-        referred = referred_per_pupil(estimates, level=pupils, estimand=estimand, outcome=outcome)
+    for pupils in sorted(spec.estimand_by_denominator):
         for view in perspectives:
-            cost = pupil_cost(costs, denominator=pupils, perspective=view, relative_error=relative_error, referred_per_pupil=referred)
-            parts.append(appraise(effect, cost, values, draws=draws, seed=seed))
+            effect, cost = terms_of(estimates, costs, spec, denominator=pupils, perspective=view)
+            parts.append(appraise(effect, cost, values, draws=spec.draws, seed=spec.seed, correlation=spec.correlation, weight=spec.weight,
+                                  present=None if spec.present is None else spec.present[view]))
     table = pd.concat(parts, ignore_index=True)
-    table["headline"] = table["perspective"].eq(perspective) & table["denominator"].eq(denominator)
+    table["headline"] = table["perspective"].eq(spec.perspective) & table["denominator"].eq(spec.denominator)
     return table
 
 
-def headline_plane(
-    estimates: pd.DataFrame, costs: pd.DataFrame, values: Sequence[Valuation], *, estimand_by_denominator: dict[str, str], outcome: str,
-    relative_error: float, perspective: str, denominator: str, draws: int, seed: int,
-) -> pd.DataFrame:
-    """Draw the plane of the headline's perspective and pupils; arguments as in :func:`appraisal_table`.
+def terms_of(estimates: pd.DataFrame, costs: pd.DataFrame, spec: AppraisalSpec, *, denominator: str | None = None,
+             perspective: str | None = None) -> tuple[DaysEffect, PupilCost]:
+    """The effect, and the cost over the same pupils; of the headline unless another denominator or perspective is named."""
+    pupils = denominator or spec.denominator
+    same = {"level": pupils, "estimand": spec.estimand_by_denominator[pupils], "outcome": spec.outcome}
+    effect = replace(days_effect(estimates, **same), feasible=spec.feasible)
+    cost = pupil_cost(costs, denominator=pupils, perspective=perspective or spec.perspective, relative_error=spec.relative_error,
+                      referred_per_pupil=referred_per_pupil(estimates, **same))
+    return effect, cost
+
+
+def headline_plane(estimates: pd.DataFrame, costs: pd.DataFrame, values: Sequence[Valuation], spec: AppraisalSpec) -> pd.DataFrame:
+    """Draw the plane of the headline's perspective and pupils.
 
     Returns
     -------
     DataFrame
         Table ``plane_draws``.
     """
-    same = {"level": denominator, "estimand": estimand_by_denominator[denominator], "outcome": outcome}
-    effect = days_effect(estimates, **same)
-    cost = pupil_cost(costs, denominator=denominator, perspective=perspective, relative_error=relative_error,
-                      referred_per_pupil=referred_per_pupil(estimates, **same))
-    plane = mark_breaking_even(draw_plane(effect, cost, draws=draws, seed=seed), values, seed=seed)
-    return plane.assign(perspective=perspective, denominator=denominator)
+    effect, cost = terms_of(estimates, costs, spec)
+    plane = draw_plane(effect, cost, draws=spec.draws, seed=spec.seed, correlation=spec.correlation)
+    marked = mark_breaking_even(plane, counted(values, cost.perspective), seed=spec.seed)
+    return marked.assign(perspective=cost.perspective, denominator=cost.denominator)

@@ -10,9 +10,18 @@ from evaluation.errors import ContractError, DataError, UnidentifiedError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .terms import PresentValue
+
 PERSPECTIVES = ("funder", "public_sector", "society")
 DENOMINATORS = ("eligible", "referred", "started")
-BREAKDOWNS = ("payer", "kind", "category")
+COUNTED = (*DENOMINATORS, "completed")
+BREAKDOWNS = ("payer", "kind", "category", "delivery_model")
+SHARED = "shared by all"
+"""Delivery model of a cost that is recorded for none in particular."""
+PREREQUISITE = "prerequisite"
+"""Kind of a cost that a school must have borne already: listed apart, part of no total."""
+TIME = ("school staff time", "family time")
+"""Categories that are time, valued: part of the totals of those who give it, and shown apart as well."""
 BASES = ("planned", "outturn")
 MIXED = "mixed"
 NEEDED = ("item", "category", "kind", "payer", "period", "amount", "price_year", "basis")
@@ -131,39 +140,40 @@ def pupil_counts(cohort: pd.DataFrame, reach: pd.DataFrame) -> dict[str, int]:
     cohort : DataFrame
         The cohort, one row per stack and pupil, with ``pupil_id, mentor_school, eligible``.
     reach : DataFrame
-        Table ``delivery_reach``; its programme row gives pupils referred and started.
+        Table ``delivery_reach``; its programme row gives pupils referred, started and completed.
 
     Returns
     -------
     dict
-        ``eligible`` (pupils offered: they met the rule in a school with mentors), ``referred``, ``started``.
+        ``eligible`` (pupils offered: they met the rule in a school with mentors), ``referred``, ``started``, ``completed``.
     """
     offered = cohort.loc[cohort["mentor_school"].astype(bool) & cohort["eligible"].astype(bool), "pupil_id"].nunique()
     programme = reach.loc[reach["level"].eq("programme")]
     if len(programme) != 1:
         raise ContractError(f"{len(programme)} programme rows where one is needed", where="table `delivery_reach`",
                             mend="write one row with `level` = programme")
-    return {"eligible": int(offered), **{name: int(programme[name].iloc[0]) for name in ("referred", "started")}}
+    return {"eligible": int(offered), **{name: int(programme[name].iloc[0]) for name in ("referred", "started", "completed")}}
 
 
 def costs_by_perspective(
     costs: pd.DataFrame, pupils: Mapping[str, int], *, payers: Mapping[str, Sequence[str]], vat_counted_in: Sequence[str],
     study_periods: Sequence[str], price_base: str, deflators: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
-    """Add up costs for the funder, the public sector and society, in total and by payer, kind and category.
+    """Add up costs for the funder, the public sector and society, in total and by payer, kind, category and delivery model.
 
     A cost counts in a perspective when its payer does. VAT, where it is recorded, is a cost of the perspectives
     named (the Exchequer's) and never of society, to which it is a transfer. Each pupil is served once, so cost
     per pupil is the whole cost over all pupils, never a share of it per year. These are accounts: the whole cost
     over everyone counted, whether or not they could be analysed. The appraisal states cost over the pupils of its
-    effect instead (see :func:`evaluation.value.terms.pupil_cost`).
+    effect instead (see :func:`evaluation.value.terms.pupil_cost`). Costs of kind "prerequisite" are in no total: they
+    would have been borne anyway, and stand apart with the value of staff and family time (breakdown "apart").
 
     Parameters
     ----------
     costs : DataFrame
         See :func:`check_costs`.
     pupils : mapping
-        ``eligible, referred, started``; see :func:`pupil_counts`.
+        ``eligible, referred, started, completed``; see :func:`pupil_counts`.
     payers : mapping
         Payers by perspective.
     vat_counted_in : sequence of str
@@ -176,8 +186,9 @@ def costs_by_perspective(
     DataFrame
         ``perspective, breakdown, group, amount`` (GBP in the price base, VAT in it where the perspective counts
         VAT), ``of_which_vat`` (missing where no VAT is recorded), ``basis`` ("planned", "outturn" or "mixed"),
-        ``share`` of the perspective's total, ``per_pupil_eligible``, ``per_pupil_referred``,
-        ``per_pupil_started`` (``amount`` over each of the three counts of pupils), those counts, and ``price_base``.
+        ``share`` of the perspective's total, ``per_pupil_eligible``, ``per_pupil_referred``, ``per_pupil_started``,
+        ``per_pupil_completed`` (``amount`` over each count of pupils; the last is missing where nobody completed), those
+        counts, and ``price_base``. Costs of a delivery model are those recorded for it; the others are "shared by all".
 
     Raises
     ------
@@ -193,7 +204,7 @@ def costs_by_perspective(
     if "society" in vat_counted_in:
         raise ContractError("VAT is a transfer, not a cost to society", where="value_for_money.vat_counted_in",
                             mend="leave `society` out of `vat_counted_in`")
-    rows = to_price_base(check_costs(costs, study_periods=study_periods), price_base, deflators)
+    rows = comparable_costs(costs, study_periods=study_periods, price_base=price_base, deflators=deflators)
     stranger = ~rows["payer"].isin(list(payers["society"]))
     if stranger.any():
         _refuse(rows, "payer", stranger, "no perspective counts this payer", "add the payer to `payers`, or correct it")
@@ -206,12 +217,12 @@ def costs_by_perspective(
     totals = table.loc[table["breakdown"].eq("total")].set_index("perspective")["amount"]
     total = table["perspective"].map(totals)
     table["share"] = (table["amount"] / total).where(total != 0)
-    for name in DENOMINATORS:
-        table[f"per_pupil_{name}"] = table["amount"] / pupils[name]
+    for name in COUNTED:
+        table[f"per_pupil_{name}"] = table["amount"] / (pupils[name] or float("nan"))
         table[f"pupils_{name}"] = int(pupils[name])
     table["price_base"] = price_base
-    order = ["perspective", "breakdown", "group", "amount", "of_which_vat", "basis", "share", *(f"per_pupil_{n}" for n in DENOMINATORS),
-             *(f"pupils_{n}" for n in DENOMINATORS), "price_base"]
+    order = ["perspective", "breakdown", "group", "amount", "of_which_vat", "basis", "share", *(f"per_pupil_{n}" for n in COUNTED),
+             *(f"pupils_{n}" for n in COUNTED), "price_base"]
     return table[order].sort_values(["perspective", "breakdown", "group"], ignore_index=True)
 
 
@@ -219,16 +230,70 @@ def _sums(rows: pd.DataFrame, perspective: str, payers: Sequence[str], with_vat:
     """One perspective's costs in total and by each breakdown."""
     import pandas as pd
 
-    own = rows.loc[rows["payer"].isin(list(payers))]
-    vat = own["vat"] if with_vat else own["vat"] * 0.0
-    own = own.assign(of_which_vat=vat, amount=own["amount"] + vat.fillna(0.0), total="all")
+    own = with_perspective_vat(rows.loc[rows["payer"].isin(list(payers))], with_vat).assign(total="all")
+    prerequisite = own["kind"].eq(PREREQUISITE)
+    apart = own.assign(apart=own["category"].where(~prerequisite, PREREQUISITE)).loc[prerequisite | own["category"].isin(TIME)]
+    within = own.loc[~prerequisite]
     lines = []
-    for breakdown in ("total", *BREAKDOWNS):
-        for group, part in own.groupby(breakdown):
+    for breakdown in ("total", *BREAKDOWNS, "apart"):
+        for group, part in (apart if breakdown == "apart" else within).groupby(breakdown):
             lines.append((breakdown, group, part["amount"].sum(), part["of_which_vat"].sum(min_count=1), common_basis(part["basis"])))
-    if not lines:
+    if within.empty:
         lines.append(("total", "all", 0.0, float("nan"), None))
     return pd.DataFrame(lines, columns=["breakdown", "group", "amount", "of_which_vat", "basis"]).assign(perspective=perspective)
+
+
+def comparable_costs(costs: pd.DataFrame, *, study_periods: Sequence[str], price_base: str, deflators: Mapping[str, float] | None) -> pd.DataFrame:
+    """The costs, checked and in one price base; a cost recorded for no delivery model is "shared by all"."""
+    rows = to_price_base(check_costs(costs, study_periods=study_periods), price_base, deflators)
+    model = rows["delivery_model"].astype(object) if "delivery_model" in rows else None
+    return rows.assign(delivery_model=SHARED if model is None else model.where(model.notna(), SHARED))
+
+
+def with_perspective_vat(rows: pd.DataFrame, counted: bool) -> pd.DataFrame:
+    """The rows with ``amount`` as a perspective sees it: with recorded VAT where it counts VAT; and ``of_which_vat``."""
+    vat = rows["vat"] if counted else rows["vat"] * 0.0
+    return rows.assign(of_which_vat=vat, amount=rows["amount"] + vat.fillna(0.0))
+
+
+def present_values(
+    costs: pd.DataFrame, served: Mapping[str, int], pupils: Mapping[str, int], *, payers: Mapping[str, Sequence[str]], vat_counted_in: Sequence[str],
+    base_year: str, schedule: Sequence[tuple[int, float]],
+) -> dict[str, PresentValue]:
+    """How much of each perspective's costs, and of a benefit to each pupil served, is left after discounting.
+
+    Parameters
+    ----------
+    costs : DataFrame
+        As :func:`comparable_costs` returns it.
+    served : mapping of str to int
+        Pupils who started by academic year: a benefit falls in the year in which a pupil is served.
+    pupils : mapping of str to int
+        See :func:`pupil_counts`; what a total covers.
+    payers, vat_counted_in
+        See :func:`costs_by_perspective`.
+    base_year, schedule
+        See :func:`evaluation.value.discounting.discount_factor`.
+
+    Raises
+    ------
+    UnidentifiedError
+        Nobody was served.
+    """
+    from .discounting import discount_factor, years_after
+    from .terms import PresentValue
+
+    factor = {period: discount_factor(years_after(period, base_year), schedule) for period in {*costs["period"], *served}}
+    if not sum(served.values()) > 0:
+        raise UnidentifiedError("no pupil was served", where="present values", mend="check the referrals supplied")
+    benefit = sum(count * factor[period] for period, count in served.items()) / sum(served.values())
+    found = {}
+    for perspective in PERSPECTIVES:
+        own = with_perspective_vat(costs.loc[costs["payer"].isin(list(payers[perspective])) & costs["kind"].ne(PREREQUISITE)], perspective in vat_counted_in)
+        total = own["amount"].sum()
+        spent = float((own["amount"] * own["period"].map(factor)).sum() / total) if total else 1.0
+        found[perspective] = PresentValue(spent, benefit, base_year, {name: int(pupils[name]) for name in DENOMINATORS})
+    return found
 
 
 def common_basis(bases: Iterable[str | None]) -> str | None:

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from evaluation.errors import ContractError, DataError, UnidentifiedError
 
+from .costs import PREREQUISITE, TIME
+
 if TYPE_CHECKING:
     import pandas as pd
 
 YEARS = 3
 BANDS = ("very low", "low", "moderate", "high", "very high")
-APART = ("school staff time", "family time")
-"""Categories that the Foundation lists as time, apart from money."""
-PREREQUISITE = "prerequisite"
-"""Kind of a cost that a school must already have borne: listed apart, never part of the programme's cost."""
 
 
 def cost_band(amount: float, limits: Sequence[float]) -> str:
@@ -75,7 +73,7 @@ def eef_cost(costs: pd.DataFrame, pupils_served: Mapping[str, int], *, limits: S
     if beyond:
         raise DataError(f"pupils started in {', '.join(beyond)}, for which there is no cost", where="cost per pupil per year",
                         mend="supply that year's costs, or the cost per pupil would be too low")
-    time = costs["category"].isin(APART)
+    time = costs["category"].isin(TIME)
     parts = {
         "set_up": costs["kind"].eq("set-up") & ~time, "running": costs["kind"].eq("running") & ~time,
         PREREQUISITE: costs["kind"].eq(PREREQUISITE), "time_valued": time & costs["kind"].ne(PREREQUISITE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from evaluation.errors import ContractError
+from evaluation.errors import ContractError, UnidentifiedError
 
 from .terms import BASE_CASE, EARNINGS_SHARE, EARNINGS_UNCERTAIN, DaysEffect, PupilCost, Valuation, same_pupils
 
@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MINIMUM_DRAWS = 5_000
+MOST_REDRAWS = 200
 QUADRANTS = (
     "more days, costs more", "fewer days, costs more", "more days, costs no more", "fewer days, costs no more",
 )
 
 
-def draw_plane(effect: DaysEffect, cost: PupilCost, *, draws: int, seed: int) -> pd.DataFrame:
+def draw_plane(effect: DaysEffect, cost: PupilCost, *, draws: int, seed: int, correlation: float = 0.0) -> pd.DataFrame:
     """Draw pairs of extra days and extra cost for the cost-effectiveness plane.
 
     Days come from Student's distribution placed at the estimate, scaled by its standard error, with its degrees
-    of freedom: the distribution whose tail areas are the interval's. Cost comes from a gamma distribution
-    with the cost's mean and standard error (a constant when that is 0), independent of days. One seed gives the
-    same standardised draws whatever the denominator or perspective, so that differences between them are not noise.
+    of freedom: the distribution whose tail areas are the interval's. Days that are not possible (``effect.feasible``)
+    are drawn again. Cost comes from a gamma distribution with the cost's mean and standard error (a constant when that is
+    0). With a correlation the two are joined by a normal copula: ``correlation`` is that of the scores behind them. One seed
+    gives the same standardised draws whatever the denominator or perspective, so that differences between them are not noise.
 
     Returns
     -------
@@ -35,7 +37,9 @@ def draw_plane(effect: DaysEffect, cost: PupilCost, *, draws: int, seed: int) ->
     Raises
     ------
     ContractError
-        Mixed denominators, or fewer than 5,000 draws.
+        Mixed denominators, fewer than 5,000 draws, or a correlation not between -1 and 1.
+    UnidentifiedError
+        Hardly any draw of days is possible.
     """
     import numpy as np
     import pandas as pd
@@ -44,15 +48,57 @@ def draw_plane(effect: DaysEffect, cost: PupilCost, *, draws: int, seed: int) ->
     if draws < MINIMUM_DRAWS:
         raise ContractError(f"{draws} draws; at least {MINIMUM_DRAWS:,} are needed for stable probabilities", where="value for money",
                             mend="raise `draws`")
+    if not -1 < correlation < 1:
+        raise ContractError(f"a correlation of {correlation}", where="value for money", mend="give `cost_effect_correlation` between -1 and 1")
     for_days, for_cost, _ = _streams(seed)
-    days = effect.extra_days + effect.std_error * for_days.standard_t(effect.df, size=draws)
-    if cost.std_error > 0 and cost.amount > 0:
-        shape = (cost.amount / cost.std_error) ** 2
-        money = for_cost.gamma(shape, cost.amount / shape, size=draws)
-    else:
-        money = np.full(draws, cost.amount)
+    days = _days(effect, draws, for_days)
+    money = _money(cost, draws, for_cost, None if correlation == 0 else correlation * _scores(effect, days), correlation)
     quadrant = np.select([(days > 0) & (money > 0), (days <= 0) & (money > 0), (days > 0) & (money <= 0)], QUADRANTS[:3], QUADRANTS[3])
     return pd.DataFrame({"draw": np.arange(1, draws + 1), "extra_days": days, "extra_cost": money, "quadrant": quadrant})
+
+
+def _days(effect: DaysEffect, draws: int, random: np.random.Generator) -> np.ndarray:
+    """Extra days of each draw, all of them possible."""
+    import numpy as np
+
+    def drawn(count: int) -> np.ndarray:
+        standard = random.standard_normal(count) if np.isinf(effect.df) else random.standard_t(effect.df, size=count)
+        return effect.extra_days + effect.std_error * standard
+
+    days = drawn(draws)
+    if effect.feasible is None:
+        return days
+    fewest, most = effect.feasible
+    for _ in range(MOST_REDRAWS):
+        beyond = (days < fewest) | (days > most)
+        if not beyond.any():
+            return days
+        days[beyond] = drawn(int(beyond.sum()))
+    raise UnidentifiedError(f"hardly any draw lies between {fewest:.2f} and {most:.2f} days, which is all that is possible", where="value for money",
+                            mend="look at the effect and its standard error: it is larger than pupils' absence allows")
+
+
+def _scores(effect: DaysEffect, days: np.ndarray) -> np.ndarray:
+    """Normal scores of the days, by the distribution that they were drawn from."""
+    import numpy as np
+    from scipy.special import ndtri, stdtr
+
+    standard = (days - effect.extra_days) / effect.std_error
+    return standard if np.isinf(effect.df) else ndtri(np.clip(stdtr(effect.df, standard), 1e-15, 1 - 1e-15))
+
+
+def _money(cost: PupilCost, draws: int, random: np.random.Generator, shift: np.ndarray | None, correlation: float) -> np.ndarray:
+    """Extra cost of each draw: gamma, or a constant where cost is known or not above zero."""
+    import numpy as np
+    from scipy.special import gammaincinv, ndtr
+
+    if not (cost.std_error > 0 and cost.amount > 0):
+        return np.full(draws, cost.amount)
+    shape = (cost.amount / cost.std_error) ** 2
+    if shift is None:
+        return random.gamma(shape, cost.amount / shape, size=draws)
+    score = shift + np.sqrt(1 - correlation**2) * random.standard_normal(draws)
+    return gammaincinv(shape, ndtr(score)) * cost.amount / shape
 
 
 def draw_shares(share_range: tuple[float, float], *, draws: int, seed: int) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evaluation.errors import ContractError, UnidentifiedError
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evaluation.protocol.base import Quantity
+    from evaluation.protocol.value import BenefitStream
 
 DAYS_SCALE = "days over the measured window"
 REFERRED = "referred"
@@ -19,11 +21,18 @@ BASE_CASE = "base case"
 EARNINGS_SHARE = "earnings, causal share"
 EARNINGS_UNCERTAIN = "earnings, causal share uncertain"
 EARNINGS_FULL = "earnings, all causal"
+SHORT_NAMES = {"lifetime earnings": "earnings"}
+"""What a stream of benefit is called in the names of scenarios, where that differs from its own name."""
+RANDOMISATION = "randomisation"
 
 
 @dataclass(frozen=True)
 class DaysEffect:
-    """Extra days attended per pupil of one level, with its uncertainty; positive is better."""
+    """Extra days attended per pupil of one level, with its uncertainty; positive is better.
+
+    ``test`` names the test whose inversion gave the interval, ``feasible`` the fewest and the most extra days that are
+    possible at all (None: not stated).
+    """
 
     level: str
     estimand: str
@@ -34,6 +43,8 @@ class DaysEffect:
     conf_high: float
     conf_level: float
     estimate_id: str
+    test: str | None = None
+    feasible: tuple[float, float] | None = None
 
     @property
     def includes_zero(self) -> bool:
@@ -59,11 +70,24 @@ class PupilCost:
 
 
 @dataclass(frozen=True)
+class PresentValue:
+    """How much of costs and benefits is left after discounting, and how many pupils a total covers.
+
+    The factors are averages over the years in which costs fall, and in which pupils are served.
+    """
+
+    cost_factor: float
+    benefit_factor: float
+    base_year: str
+    pupils: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Valuation:
     """What one extra day attended is taken to be worth in one scenario, and what that number rests on.
 
     With ``share_range`` the causal share is itself uncertain, evenly between the two, and ``value_per_day`` is the
-    mean that follows.
+    mean that follows. ``counted_in`` names the perspectives that count the gain (None: all).
     """
 
     scenario: str
@@ -71,6 +95,45 @@ class Valuation:
     standing: str
     association_per_day: float | None = None
     share_range: tuple[float, float] | None = None
+    counted_in: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class AppraisalSpec:
+    """How costs and effects are set against each other.
+
+    Attributes
+    ----------
+    estimand_by_denominator : mapping of str to str
+        Which estimand gives the effect for each denominator.
+    outcome : str
+        Outcome whose effect is in days.
+    relative_error : float
+        Standard error of cost per pupil as a share of it.
+    perspective, denominator : str
+        Of the headline.
+    draws, seed : int
+    correlation : float
+        Of cost and effect in the draws.
+    feasible : tuple of float, optional
+        Fewest and most extra days that are possible (:func:`feasible_days`).
+    present : mapping of str to PresentValue, optional
+        By perspective.
+    weight : float, optional
+        Distributional weight of a pound of benefit.
+    """
+
+    estimand_by_denominator: Mapping[str, str]
+    outcome: str
+    relative_error: float
+    perspective: str
+    denominator: str
+    draws: int
+    seed: int
+    correlation: float = 0.0
+    feasible: tuple[float, float] | None = None
+    present: Mapping[str, PresentValue] | None = None
+    weight: float | None = None
 
 
 def days_effect(estimates: pd.DataFrame, *, level: str, estimand: str, outcome: str) -> DaysEffect:
@@ -106,15 +169,49 @@ def days_effect(estimates: pd.DataFrame, *, level: str, estimand: str, outcome: 
         raise ContractError(f"one effect is needed, found {found}", where=where,
                             mend="register which estimate leads, or correct `estimand_by_denominator` and `outcome`")
     row = rows.iloc[0]
+    test = row["test"] if "test" in rows.columns and isinstance(row["test"], str) else None
     if row[["estimate", "std_error", "df", "conf_low", "conf_high"]].isna().any() or not row["std_error"] > 0:
-        raise UnidentifiedError("the effect has no standard error, degrees of freedom or interval, so its uncertainty cannot be carried on",
+        raise UnidentifiedError("the effect has no standard error, degrees of freedom or bounded interval, so its uncertainty cannot be carried on",
                                 where=f"{where} ({row['estimate_id']})",
                                 mend="leave the value for money out of this run, or register an effect that can be estimated")
     sign = -1.0 if row["direction"] == "absence" else 1.0
     low, high = sorted((sign * row["conf_low"], sign * row["conf_high"]))
-    return DaysEffect(level=level, estimand=estimand, extra_days=float(sign * row["estimate"]), std_error=float(row["std_error"]),
-                      df=float(row["df"]), conf_low=float(low), conf_high=float(high), conf_level=float(row["conf_level"]),
-                      estimate_id=str(row["estimate_id"]))
+    effect = DaysEffect(level=level, estimand=estimand, extra_days=float(sign * row["estimate"]), std_error=float(row["std_error"]),
+                        df=float(row["df"]), conf_low=float(low), conf_high=float(high), conf_level=float(row["conf_level"]),
+                        estimate_id=str(row["estimate_id"]), test=test)
+    return _from_interval(effect) if test is not None and RANDOMISATION in test else effect
+
+
+def _from_interval(effect: DaysEffect) -> DaysEffect:
+    """An effect decided by randomisation: its spread is that of a normal whose interval reaches to the farther limit."""
+    from scipy.stats import norm
+
+    reach = max(effect.extra_days - effect.conf_low, effect.conf_high - effect.extra_days)
+    return replace(effect, std_error=reach / float(norm.ppf(0.5 + effect.conf_level / 2)), df=math.inf)
+
+
+def feasible_days(cohort: pd.DataFrame) -> tuple[float, float]:
+    """The fewest and the most extra days that are possible per analysed pupil of comparison schools, over the follow-up.
+
+    Nobody can attend more days than usual support would have left missed, nor lose more than it would have left
+    attended; a session is half a day. An effect is a mean over pupils, so the means of the pupils who met the rule bound it.
+
+    Parameters
+    ----------
+    cohort : DataFrame
+        Table ``cohort``; the rows analysed in schools without mentors are used.
+
+    Raises
+    ------
+    UnidentifiedError
+        No such row.
+    """
+    rows = cohort.loc[cohort["analysed"].astype(bool) & ~cohort["mentor_school"].astype(bool)]
+    if rows.empty:
+        raise UnidentifiedError("no comparison pupil was analysed, so the days that are possible are not known", where="table `cohort`",
+                                mend="supply comparison schools")
+    possible, absent = rows["followup_possible"].sum() / len(rows) / 2, rows["followup_absent"].sum() / len(rows) / 2
+    return float(absent - possible), float(absent)
 
 
 def referred_per_pupil(estimates: pd.DataFrame, *, level: str, estimand: str, outcome: str) -> float:
@@ -192,32 +289,39 @@ def same_pupils(effect: DaysEffect, cost: PupilCost) -> None:
                             where="value for money", mend="state both over the same pupils: eligible, referred or started")
 
 
-def valuations(value_per_day: Quantity, earnings_per_day: Quantity | None, causal_share: Quantity | None) -> tuple[Valuation, ...]:
-    """The registered values of one extra day: the base case, and the earnings association in up to three scenarios.
+def valuations(value_per_day: Quantity, benefits: Sequence[BenefitStream] = ()) -> tuple[Valuation, ...]:
+    """The registered values of one extra day: the base case, and each stream of benefit in up to three scenarios.
 
-    The association enters times the causal share held fixed; times a share drawn evenly between its low and high
-    value, where both are registered; and in full only to show the most that it could give. Without it there is
-    the base case alone.
+    An association enters times the causal share held fixed; times a share drawn evenly between its low and high
+    value, where both are registered; and in full only to show the most that it could give. A stream that is an effect
+    of attendance itself enters once. Streams are never added up: each is a scenario.
 
-    Raises
-    ------
-    ContractError
-        The share's low and high values are not in order between 0 and 1.
+    Parameters
+    ----------
+    value_per_day : Quantity
+        Of the base case, in every perspective.
+    benefits : sequence of BenefitStream
+        As the protocol registers them; it refuses streams that hold the same gain twice.
     """
-    base = (Valuation(BASE_CASE, value_per_day.value, value_per_day.standing),)
-    if earnings_per_day is None or causal_share is None:
-        return base
-    full, standing, low, high = earnings_per_day.value, earnings_per_day.standing, causal_share.low, causal_share.high
-    uncertain = ()
-    if low is not None and high is not None:
-        if not 0 <= low <= high <= 1:
-            raise ContractError(f"a causal share from {low:g} to {high:g}", where="value_for_money.causal_share",
-                                mend="give `low` and `high` in order, between 0 and 1, or both null")
-        said = f"{standing}, association times a causal share anywhere from {low:g} to {high:g}, each as likely ({causal_share.standing})"
-        uncertain = (Valuation(EARNINGS_UNCERTAIN, full * (low + high) / 2, said, full, (low, high)),)
-    return (
-        *base,
-        Valuation(EARNINGS_SHARE, full * causal_share.value, f"{standing}, association times a causal share ({causal_share.standing})", full),
-        *uncertain,
-        Valuation(EARNINGS_FULL, full, f"{standing}, association taken as wholly causal: an upper bound", full),
-    )
+    found = [Valuation(BASE_CASE, value_per_day.value, value_per_day.standing)]
+    for benefit in benefits:
+        name = SHORT_NAMES.get(benefit.stream, benefit.stream)
+        full, standing, counted = benefit.per_day.value, benefit.per_day.standing, tuple(benefit.counted_in)
+        share = benefit.causal_share
+        if share is None:
+            found.append(Valuation(name, full, f"{standing}, {benefit.nature}", counted_in=counted))
+            continue
+        found.append(Valuation(f"{name}, causal share", full * share.value, f"{standing}, {benefit.nature} times a causal share ({share.standing})", full,
+                               counted_in=counted))
+        if share.low is not None and share.high is not None:
+            said = (f"{standing}, {benefit.nature} times a causal share anywhere from {share.low:g} to {share.high:g}, each as likely "
+                    f"({share.standing})")
+            found.append(Valuation(f"{name}, causal share uncertain", full * (share.low + share.high) / 2, said, full, (share.low, share.high), counted))
+        found.append(Valuation(f"{name}, all causal", full, f"{standing}, {benefit.nature} taken as wholly causal: an upper bound", full,
+                               counted_in=counted))
+    return tuple(found)
+
+
+def counted(values: Sequence[Valuation], perspective: str) -> tuple[Valuation, ...]:
+    """The values whose gain a perspective counts."""
+    return tuple(value for value in values if value.counted_in is None or perspective in value.counted_in)

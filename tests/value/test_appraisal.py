@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from scipy.stats import t as student
 
 from evaluation.errors import ContractError, DataError, UnidentifiedError
 from evaluation.protocol.base import Quantity
+from evaluation.protocol.value import BenefitStream
 from evaluation.value import (
     DaysEffect,
     PupilCost,
@@ -24,7 +26,7 @@ from evaluation.value import (
     referred_per_pupil,
     valuations,
 )
-from evaluation.value.terms import DAYS_SCALE
+from evaluation.value.terms import DAYS_SCALE, AppraisalSpec
 
 
 
@@ -32,7 +34,17 @@ def quantity(value: float, standing: str = "judgement", low: float | None = None
     return Quantity(value=value, unit="GBP per day", source="this test", standing=standing, low=low, high=high)
 
 
-VALUES = valuations(quantity(100.0), quantity(750.0, "S2"), quantity(0.5, low=0.0, high=1.0))
+def earnings(standing="S2", low=0.0, high=1.0, share=0.5) -> list[BenefitStream]:
+    return [BenefitStream(stream="lifetime earnings", nature="association", per_day=quantity(750.0, standing), causal_share=quantity(share, low=low, high=high),
+                          counted_in=["funder", "public_sector", "society"])]
+
+
+VALUES = valuations(quantity(100.0), earnings())
+
+
+def spec(**changes) -> AppraisalSpec:
+    return AppraisalSpec(**{"estimand_by_denominator": {"referred": "B"}, "outcome": "absence_rate", "relative_error": 0.05,
+                            "perspective": "public_sector", "denominator": "referred", "draws": 5_000, "seed": 1} | changes)
 
 
 def effect(days=2.0, error=0.5, df=12.0, level="referred") -> DaysEffect:
@@ -133,13 +145,13 @@ def test_net_benefit_includes_zero_exactly_for_values_inside_the_set():
     found = appraise(effect(), cost(), VALUES, draws=5_000, seed=1)
     ratio = measured(found, "cost_per_extra_day")
     for edge in (ratio["conf_low"], ratio["conf_high"]):
-        at_edge = appraise(effect(), cost(), valuations(quantity(edge), None, None), draws=5_000, seed=1)
+        at_edge = appraise(effect(), cost(), valuations(quantity(edge)), draws=5_000, seed=1)
         limits = measured(at_edge, "net_benefit", "base case")[["conf_low", "conf_high"]].tolist()
         assert min(abs(limit) for limit in limits) < 1e-6
 
 
 def test_without_the_earnings_association_there_is_only_the_base_case():
-    found = appraise(effect(), cost(), valuations(quantity(100.0), None, None), draws=5_000, seed=1)
+    found = appraise(effect(), cost(), valuations(quantity(100.0)), draws=5_000, seed=1)
     assert set(found["scenario"]) == {"any", "base case"}
     assert "break_even_causal_share" not in set(found["measure"])
 
@@ -219,11 +231,11 @@ def test_the_probability_with_an_uncertain_share_averages_over_shares():
 
 
 def test_without_a_registered_range_no_share_is_drawn_and_an_impossible_range_is_refused():
-    assert [v.scenario for v in valuations(quantity(100.0), quantity(750.0), quantity(0.5, low=0.2))] == [
+    assert [v.scenario for v in valuations(quantity(100.0), earnings(low=None, high=None))] == [
         "base case", "earnings, causal share", "earnings, all causal"]
-    for low, high in ((0.6, 0.4), (-0.1, 1.0), (0.0, 1.1)):
-        with pytest.raises(ContractError, match="causal share from"):
-            valuations(quantity(100.0), quantity(750.0), quantity(0.5, low=low, high=high))
+    for low, high in ((0.6, 0.4), (-0.1, 1.0), (0.0, 1.1), (0.2, None)):
+        with pytest.raises(ValidationError, match="in order between 0 and 1"):
+            earnings(low=low, high=high)
 
 
 def test_fewer_than_five_thousand_draws_are_refused():
@@ -259,8 +271,7 @@ def test_an_effect_without_degrees_of_freedom_carries_no_uncertainty():
 def test_the_table_holds_each_denominator_in_each_perspective_and_marks_the_headline():
     table = appraisal_table(
         levels(), costs(), VALUES,
-        estimand_by_denominator={"referred": "B", "started": "B"}, outcome="absence_rate", relative_error=0.05, perspective="public_sector",
-        denominator="referred", draws=5_000, seed=1,
+        spec(estimand_by_denominator={"referred": "B", "started": "B"}),
     )
     key = ["perspective", "denominator", "scenario", "measure"]
     assert not table.duplicated(key).any()
@@ -272,15 +283,12 @@ def test_the_table_holds_each_denominator_in_each_perspective_and_marks_the_head
     assert per_day[("society", "started")] == pytest.approx(950 / 2)
     assert set(table["cost_basis"]) == {"planned"}
     with pytest.raises(DataError, match="public_sector"):
-        appraisal_table(estimates(), costs().iloc[[0]], VALUES, estimand_by_denominator={"referred": "B"}, outcome="absence_rate",
-                        relative_error=0.05, perspective="public_sector", denominator="referred", draws=5_000, seed=1)
+        appraisal_table(estimates(), costs().iloc[[0]], VALUES, spec())
 
 
 def test_the_headlines_draws_are_those_behind_its_probabilities():
-    spec = {"estimand_by_denominator": {"referred": "B"}, "outcome": "absence_rate", "relative_error": 0.05, "perspective": "public_sector",
-            "denominator": "referred", "draws": 5_000, "seed": 3}
-    table = appraisal_table(estimates(), costs(), VALUES, **spec)
-    plane = headline_plane(estimates(), costs(), VALUES, **spec)
+    table = appraisal_table(estimates(), costs(), VALUES, spec(seed=3))
+    plane = headline_plane(estimates(), costs(), VALUES, spec(seed=3))
     found = table.loc[table["headline"] & table["measure"].eq("probability_breaking_even")].set_index("scenario")["value"]
     assert found["base case"] == plane["breaks_even"].mean()
     assert found["earnings, causal share"] == plane["breaks_even_earnings"].mean()
@@ -289,9 +297,8 @@ def test_the_headlines_draws_are_those_behind_its_probabilities():
 
 def test_cost_per_extra_day_is_the_same_over_every_level_of_one_estimand():
     """The accounts' own cost per pupil who started (1.5 times that per pupil referred here) counts other pupils than the effect."""
-    spec = {"outcome": "absence_rate", "relative_error": 0.05, "perspective": "public_sector", "draws": 5_000, "seed": 1}
     chosen = {"eligible": "A", "referred": "B", "started": "B"}
-    table = appraisal_table(levels(), costs(), VALUES, estimand_by_denominator=chosen, denominator="referred", **spec)
+    table = appraisal_table(levels(), costs(), VALUES, spec(estimand_by_denominator=chosen))
     view = table.loc[table["perspective"].eq("public_sector")].pivot_table(index="denominator", columns="measure", values="value")
     assert view["cost_per_extra_day"]["started"] == pytest.approx(view["cost_per_extra_day"]["referred"])
     assert view["cost_per_pupil"].to_dict() == pytest.approx({"referred": 900, "started": 900 / 0.608, "eligible": 900 * 0.134})

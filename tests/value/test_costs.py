@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from evaluation.errors import ContractError, DataError, UnidentifiedError
+from evaluation.value.costs import comparable_costs, present_values
+from evaluation.value.discounting import GREEN_BOOK
 from evaluation.value import check_costs, costs_by_perspective, pupil_counts, to_price_base
 
 PERIODS = ["2022/23", "2023/24"]
@@ -14,7 +16,7 @@ PAYERS = {
     "public_sector": ["Department", "school"],
     "society": ["Department", "delivery partner", "school", "family"],
 }
-PUPILS = {"eligible": 100, "referred": 20, "started": 10}
+PUPILS = {"eligible": 100, "referred": 20, "started": 10, "completed": 8}
 
 
 @pytest.fixture
@@ -88,7 +90,8 @@ def test_cost_per_pupil_is_the_whole_cost_over_all_pupils(costs):
     assert total["per_pupil_eligible"] == pytest.approx(109)
     assert total["per_pupil_referred"] == pytest.approx(545)
     assert total["per_pupil_started"] == pytest.approx(1090)
-    for pupils in ("eligible", "referred", "started"):
+    assert total["per_pupil_completed"] == pytest.approx(10_900 / 8)
+    for pupils in ("eligible", "referred", "started", "completed"):
         assert (found[f"per_pupil_{pupils}"] * found[f"pupils_{pupils}"]).to_numpy() == pytest.approx(found["amount"].to_numpy())
     assert (total["pupils_eligible"], total["pupils_referred"], total["pupils_started"]) == (100, 20, 10)
 
@@ -171,5 +174,35 @@ def test_no_pupils_means_no_cost_per_pupil(costs):
 
 def test_pupils_are_counted_once_and_only_where_mentors_were():
     cohort = pd.DataFrame({"pupil_id": ["a", "a", "b", "c"], "mentor_school": [True, True, True, False], "eligible": True})
-    reach = pd.DataFrame({"level": ["programme", "area"], "referred": [7, 7], "started": [5, 5]})
-    assert pupil_counts(cohort, reach) == {"eligible": 2, "referred": 7, "started": 5}
+    reach = pd.DataFrame({"level": ["programme", "area"], "referred": [7, 7], "started": [5, 5], "completed": [4, 4]})
+    assert pupil_counts(cohort, reach) == {"eligible": 2, "referred": 7, "started": 5, "completed": 4}
+
+
+def test_nobody_who_completed_leaves_that_cost_missing(costs):
+    found = costs_by_perspective(costs, PUPILS | {"completed": 0}, payers=PAYERS, vat_counted_in=[], study_periods=PERIODS, price_base="2022/23")
+    assert found["per_pupil_completed"].isna().all() and found["per_pupil_started"].notna().all()
+
+
+def test_costs_of_a_delivery_model_are_those_recorded_for_it(costs):
+    found = table(costs.assign(delivery_model=["outreach", None, None, "school based", None, None]))["amount"]
+    assert found[("society", "delivery_model")].to_dict() == {"outreach": 8000, "school based": 500, "shared by all": 1500}
+    assert set(table(costs).loc[("funder", "delivery_model")].index) == {"shared by all"}
+
+
+def test_prerequisites_are_in_no_total_and_time_is_shown_apart_as_well(costs):
+    more = pd.concat([costs, costs.iloc[[1]].assign(cost_id="C7", item="Computers", category="materials", kind="prerequisite", amount=900.0)], ignore_index=True)
+    found, before = table(more)["amount"], table(costs)["amount"]
+    assert found[("funder", "total", "all")] == before[("funder", "total", "all")]
+    assert ("funder", "kind", "prerequisite") not in found.index and ("funder", "category", "materials") not in found.index
+    assert found[("society", "apart")].to_dict() == {"prerequisite": 900, "school staff time": 500, "family time": 300}
+    assert found[("funder", "apart")].to_dict() == {"prerequisite": 900}
+
+
+def test_present_values_by_hand(costs):
+    rows = comparable_costs(costs, study_periods=PERIODS, price_base="2022/23", deflators=None)
+    found = present_values(rows, {"2022/23": 4, "2023/24": 6}, PUPILS, payers=PAYERS, vat_counted_in=["funder"], base_year="2022/23", schedule=GREEN_BOOK)
+    # Funder: 8,000 + 1,600 VAT + 1,000 in the base year, -200 a year later
+    assert found["funder"].cost_factor == pytest.approx((10_600 - 200 / 1.035) / 10_400)
+    assert found["society"].cost_factor == pytest.approx((9_000 + (-200 + 500 + 300 + 400) / 1.035) / 10_000)
+    assert found["funder"].benefit_factor == pytest.approx((4 + 6 / 1.035) / 10)
+    assert found["funder"].pupils == {"eligible": 100, "referred": 20, "started": 10}

@@ -8,6 +8,7 @@ from scipy.stats import t as student
 
 from evaluation.errors import ContractError
 from evaluation.protocol.base import Quantity
+from evaluation.protocol.value import BenefitStream
 from evaluation.value import DaysEffect, PupilCost, appraise, cost_per_day_sentence, cost_words, share_sentence, valuations, vat_note, worth_sentence
 from evaluation.value.wording import chance_in_words, pounds
 
@@ -19,7 +20,9 @@ def quantity(value: float, standing: str, low: float | None = None, high: float 
 def appraised(days: float, error: float = 0.5, *, earnings: bool = True, ends=(0.0, 1.0), basis="planned") -> pd.DataFrame:
     reach = float(student.ppf(0.975, 12)) * error
     effect = DaysEffect("referred", "B", days, error, 12.0, days - reach, days + reach, 0.95, "B_referred_days")
-    values = valuations(quantity(100, "judgement"), *((quantity(750, "S2"), quantity(0.5, "judgement", *ends)) if earnings else (None, None)))
+    stream = {"stream": "lifetime earnings", "nature": "association", "per_day": quantity(750, "S2"), "causal_share": quantity(0.5, "judgement", *ends),
+              "counted_in": ["public_sector"]}
+    values = valuations(quantity(100, "judgement"), [BenefitStream(**stream)] if earnings else [])
     table = appraise(effect, PupilCost("referred", "public_sector", 900.0, 0.0, "2022/23", basis, 1.0), values, draws=5_000, seed=1)
     return table.assign(headline=True)
 
