@@ -28,7 +28,6 @@ class Quantity(Section):
     low: float | None = Field(default=None, description="Low value for sensitivity, same unit")
     high: float | None = Field(default=None, description="High value for sensitivity, same unit")
     note: str | None = Field(default=None, description="What a reader must know before using it")
-    dated: str | None = Field(default=None, min_length=4, description="When the source was published or the choice made")
 
 
 class Amendment(Section):

@@ -380,3 +380,11 @@ class TrialProtocol(ProtocolHeader):
     delivery: DeliverySection
     value_for_money: ValueForMoneySection
     report: ReportSection
+
+    @model_validator(mode="after")
+    def _one_follow_up(self) -> TrialProtocol:
+        """What value for money takes as measured is what the cohort measures."""
+        lasting = self.value_for_money.persistence
+        if (lasting.first_measured_half_term, lasting.measured_half_terms) != (self.cohort.gap + 1, self.cohort.measured_length):
+            raise ValueError("`value_for_money.persistence`: `first_measured_half_term` is the cohort's `gap` plus 1, `measured_half_terms` its `measured_length`")
+        return self

@@ -6,13 +6,20 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from .base import Quantity, Section
+from .base import Quantity as SourcedQuantity
+from .base import Section
 
 Perspective = Literal["funder", "public_sector", "society"]
 Pupils = Literal["eligible", "referred", "started"]
 STREAMS = ("lifetime earnings", "GCSE grades", "exclusions avoided", "services avoided")
 OVERLAPS = (frozenset({"lifetime earnings", "GCSE grades"}),)
 """Streams that hold the same gain twice: grades raise earnings, and are inside the association with earnings already."""
+
+
+class Quantity(SourcedQuantity):
+    """A sourced number that also says when its source was published or the choice made."""
+
+    dated: str = Field(..., min_length=4, description="When the source was published or the choice made")
 
 
 class Sourced(Section):
@@ -109,9 +116,21 @@ class Persistence(Section):
 
     support_half_terms: Quantity = Field(..., description="Half-terms of support from its start", json_schema_extra={"unit": "half-terms"})
     half_life: Quantity = Field(..., description="Half-life of the effect after support", json_schema_extra={"unit": "half-terms"})
+    first_measured_half_term: int = Field(
+        ..., ge=1, le=6, description="First half-term of the follow-up; support starts in half-term 1", json_schema_extra={"unit": "half-term"},
+    )
+    measured_half_terms: int = Field(..., ge=1, le=6, description="Half-terms of the follow-up", json_schema_extra={"unit": "half-terms"})
     horizon_half_terms: int = Field(
         ..., ge=4, le=60, description="Last half-term counted, from the start of support", json_schema_extra={"unit": "half-terms"},
     )
+
+
+    @model_validator(mode="after")
+    def _covers_the_follow_up(self) -> Persistence:
+        """Nothing is counted to a day before the follow-up ends."""
+        if self.horizon_half_terms < self.first_measured_half_term + self.measured_half_terms - 1:
+            raise ValueError("`horizon_half_terms` ends before the follow-up does")
+        return self
 
 
 class Distribution(Section):
@@ -227,7 +246,6 @@ class ValueForMoneySection(Section):
         if not 0 < self.take_up.value <= 1 or not self.scale.value > 0:
             raise ValueError("`take_up` is a share above 0, `scale` a multiple above 0")
         self._benefits()
-        self._dated()
         return self
 
     def _benefits(self) -> None:
@@ -238,12 +256,6 @@ class ValueForMoneySection(Section):
         for pair in OVERLAPS:
             if pair <= set(names):
                 raise ValueError(f"`benefits`: {' and '.join(sorted(pair))} overlap, for the one is inside the other already; keep one of them")
-
-    def _dated(self) -> None:
-        """Every input says when it was published or chosen."""
-        undated = [name for name, quantity in quantities(self) if quantity.dated is None]
-        if undated:
-            raise ValueError(f"`dated` is missing in {', '.join(undated)}")
 
 
 def quantities(section: Section, prefix: str = "") -> list[tuple[str, Quantity]]:

@@ -82,6 +82,11 @@ VALUES = {
     "extra_days": "extra days",
     "net_benefit": "net benefit",
     "probability_breaking_even": "probability of breaking even",
+    "npsv": "net present social value",
+    "npsv_per_pupil": "net present social value per pupil",
+    "npsv_weighted_per_pupil": "net present social value per pupil, weighted",
+    "benefit_cost_ratio": "benefits over costs",
+    "delivery_model": "delivery model",
     "up_to": "up to",
     # values of a day and what they rest on
     "earnings, causal share": "lifetime earnings, the share taken as causal",

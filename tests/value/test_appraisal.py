@@ -9,8 +9,7 @@ from pydantic import ValidationError
 from scipy.stats import t as student
 
 from evaluation.errors import ContractError, DataError, UnidentifiedError
-from evaluation.protocol.base import Quantity
-from evaluation.protocol.value import BenefitStream
+from evaluation.protocol.value import BenefitStream, Quantity
 from evaluation.value import (
     DaysEffect,
     PupilCost,
@@ -31,7 +30,7 @@ from evaluation.value.terms import DAYS_SCALE, AppraisalSpec
 
 
 def quantity(value: float, standing: str = "judgement", low: float | None = None, high: float | None = None) -> Quantity:
-    return Quantity(value=value, unit="GBP per day", source="this test", standing=standing, low=low, high=high)
+    return Quantity(value=value, unit="GBP per day", source="this test", standing=standing, low=low, high=high, dated="today")
 
 
 def earnings(standing="S2", low=0.0, high=1.0, share=0.5) -> list[BenefitStream]:
@@ -302,7 +301,7 @@ def test_cost_per_extra_day_is_the_same_over_every_level_of_one_estimand():
     view = table.loc[table["perspective"].eq("public_sector")].pivot_table(index="denominator", columns="measure", values="value")
     assert view["cost_per_extra_day"]["started"] == pytest.approx(view["cost_per_extra_day"]["referred"])
     assert view["cost_per_pupil"].to_dict() == pytest.approx({"referred": 900, "started": 900 / 0.608, "eligible": 900 * 0.134})
-    offer = appraisal_table(levels(), costs(), VALUES, estimand_by_denominator={"referred": "A"}, denominator="referred", **spec)
+    offer = appraisal_table(levels(), costs(), VALUES, spec(estimand_by_denominator={"referred": "A"}))
     offered = offer.loc[offer["perspective"].eq("public_sector") & offer["measure"].eq("cost_per_extra_day"), "value"].item()
     assert view["cost_per_extra_day"]["eligible"] == pytest.approx(offered)
     limits = table.loc[table["measure"].eq("cost_per_extra_day") & table["perspective"].eq("public_sector")].set_index("denominator")

@@ -7,14 +7,13 @@ import pytest
 from scipy.stats import t as student
 
 from evaluation.errors import ContractError
-from evaluation.protocol.base import Quantity
-from evaluation.protocol.value import BenefitStream
+from evaluation.protocol.value import BenefitStream, Quantity
 from evaluation.value import DaysEffect, PupilCost, appraise, cost_per_day_sentence, cost_words, share_sentence, valuations, vat_note, worth_sentence
 from evaluation.value.wording import chance_in_words, pounds
 
 
 def quantity(value: float, standing: str, low: float | None = None, high: float | None = None) -> Quantity:
-    return Quantity(value=value, unit="GBP per day", source="this test", standing=standing, low=low, high=high)
+    return Quantity(value=value, unit="GBP per day", source="this test", standing=standing, low=low, high=high, dated="today")
 
 
 def appraised(days: float, error: float = 0.5, *, earnings: bool = True, ends=(0.0, 1.0), basis="planned") -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Figures of value for money: the cost-effectiveness plane and what the cost is made of."""
+"""Figures of value for money: the plane and what the cost is made of; curves and tornado are in ``value_decision``."""
 
 from __future__ import annotations
 

@@ -1,0 +1,93 @@
+"""Tables of value for money as a reader sees them, put together from result tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evaluation.reporting.text import is_missing, money_text, number_text
+from evaluation.reporting.words import STANDINGS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INPUT_WORDS = {
+    "extra_days": "Extra days per pupil", "cost_per_pupil": "Cost per pupil", "cost_relative_error": "Uncertainty of cost",
+    "cost_effect_correlation": "Correlation of cost and effect", "value_per_day": "Value of a day, base case",
+    "lifetime earnings: per_day": "Lifetime earnings associated with a day", "lifetime earnings: causal_share": "Causal share of that association",
+    "distribution.income_ratio": "Income ratio", "distribution.elasticity": "Elasticity of the value of income",
+    "persistence.support_half_terms": "Length of support", "persistence.half_life": "Half-life after support", "take_up": "Take-up",
+    "scale": "Scale", "decision.pupils_a_year": "Pupils whom the decision covers", "planning.mentor_cost": "Cost of a mentor",
+    "planning.caseload": "Caseload of a mentor", "planning.courses_a_year": "Courses of support a year", "distributional weight": "Distributional weight",
+    "discounting": "Discount rates", "cost_bands": "Cost bands", "deflators": "Price index",
+}
+GROUPS = {"base": "Base case", "persistence": "How long it lasts", "take-up": "How many start", "scale": "Scale", "correlation": "Cost and effect together",
+          "bias": "Bias of the placebo cohort", "causal share": "Causal share"}
+
+
+def inputs_for_reading(table: pd.DataFrame) -> pd.DataFrame:
+    """Inputs with value, range, source, date and standing in words, and where each would turn the answer round.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table ``value_inputs``.
+    """
+    import pandas as pd
+
+    words = {"estimate": "estimated in this run", "planned": "planned cost", "outturn": "outturn cost", "mixed": "partly planned cost", "none": "no cost"}
+    rows = []
+    for row in table.itertuples():
+        turns = row.switching_text if is_missing(row.switching_value) else f"{_plain(row.switching_value)}: {row.switching_text}"
+        rows.append({"input": INPUT_WORDS.get(row.input, row.input.replace("_", " ")), "value": row.note if is_missing(row.value) else _plain(row.value),
+                     "range": "" if is_missing(row.low) or is_missing(row.high) else f"{_plain(row.low)} to {_plain(row.high)}",
+                     "unit": row.unit, "source": row.source, "dated": row.dated, "standing": STANDINGS.get(row.standing, words.get(row.standing, row.standing)),
+                     "turns": turns})
+    return pd.DataFrame(rows)
+
+
+def _plain(value: float) -> str:
+    return number_text(value, 0 if float(value).is_integer() or abs(value) >= 100 else 2)
+
+
+def present_for_reading(appraisal: pd.DataFrame) -> pd.DataFrame:
+    """A row for each value of a day: net present social value in total, per pupil and weighted, and benefits over costs, with intervals.
+
+    Parameters
+    ----------
+    appraisal : DataFrame
+        Headline rows of table ``appraisal``.
+    """
+    import pandas as pd
+
+    rows = []
+    for scenario, own in appraisal.groupby("scenario", sort=False):
+        measures = own.set_index("measure")
+        row = {"scenario": scenario}
+        for column, measure in (("total", "npsv"), ("per_pupil", "npsv_per_pupil"), ("weighted", "npsv_weighted_per_pupil"), ("ratio", "benefit_cost_ratio")):
+            if measure in measures.index:
+                write = (lambda value: number_text(value, 2)) if column == "ratio" else money_text
+                found = measures.loc[measure]
+                row[column] = f"{write(found['value'])} ({write(found['conf_low'])} to {write(found['conf_high'])})"
+        if len(row) > 1:
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def scenarios_for_reading(table: pd.DataFrame) -> pd.DataFrame:
+    """Scenarios with their assumption in words, net benefit with its interval."""
+    import pandas as pd
+
+    return pd.DataFrame({
+        "group": table["group"].map(GROUPS), "scenario": table["scenario"], "valuation": table["valuation"], "extra_days": table["extra_days"],
+        "cost_per_pupil": table["cost_per_pupil"], "net_benefit": table["net_benefit"],
+        "interval": [f"{money_text(low)} to {money_text(high)}" for low, high in zip(table["conf_low"], table["conf_high"], strict=True)],
+        "probability_breaking_even": table["probability_breaking_even"],
+    })
+
+
+def places_for_reading(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a place, with the probability of breaking even under each value of a day beside each other."""
+    first = table.drop_duplicates("place").set_index("place")
+    chances = table.pivot(index="place", columns="valuation", values="probability_breaking_even")[list(dict.fromkeys(table["valuation"]))]
+    kept = first[["roll", "persistent_absentees", "severe_absentees", "referred", "starts", "mentors", "cost", "extra_days", "days_low", "days_high", "break_even_days"]]
+    return kept.join(chances).reset_index().assign(place=lambda frame: frame["place"].str.capitalize())
