@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evaluation.reporting.text import is_missing, money_text, number_text
-from evaluation.reporting.words import STANDINGS
+from evaluation.reporting.words import STANDINGS, unit_words
+from evaluation.value.wording import chance_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +39,11 @@ def inputs_for_reading(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in table.itertuples():
         turns = row.switching_text if is_missing(row.switching_value) else f"{_plain(row.switching_value)}: {row.switching_text}"
-        rows.append({"input": INPUT_WORDS.get(row.input, row.input.replace("_", " ")), "value": row.note if is_missing(row.value) else _plain(row.value),
-                     "range": "" if is_missing(row.low) or is_missing(row.high) else f"{_plain(row.low)} to {_plain(row.high)}",
-                     "unit": row.unit, "source": row.source, "dated": row.dated, "standing": STANDINGS.get(row.standing, words.get(row.standing, row.standing)),
-                     "turns": turns})
+        spread = "" if is_missing(row.low) or is_missing(row.high) else f" ({_plain(row.low)} to {_plain(row.high)})"
+        rows.append({"input": INPUT_WORDS.get(row.input, row.input.replace("_", " ")),
+                     "value": row.note if is_missing(row.value) else f"{_plain(row.value)}{spread} {unit_words(row.unit)}",
+                     "source": row.source.replace("_", " ") if row.standing == "estimate" else row.source,
+                     "standing": f"{STANDINGS.get(row.standing, words.get(row.standing, row.standing))}; {row.dated}", "turns": turns})
     return pd.DataFrame(rows)
 
 
@@ -86,8 +88,27 @@ def scenarios_for_reading(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def places_for_reading(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a place, with the probability of breaking even under each value of a day beside each other."""
-    first = table.drop_duplicates("place").set_index("place")
-    chances = table.pivot(index="place", columns="valuation", values="probability_breaking_even")[list(dict.fromkeys(table["valuation"]))]
-    kept = first[["roll", "persistent_absentees", "severe_absentees", "referred", "starts", "mentors", "cost", "extra_days", "days_low", "days_high", "break_even_days"]]
-    return kept.join(chances).reset_index().assign(place=lambda frame: frame["place"].str.capitalize())
+    """A column a place: pupils, mentors, cost, days with their interval, and the probability of breaking even under each value of a day.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table ``planning_table``.
+    """
+    import pandas as pd
+
+    columns = {}
+    for place, own in table.sort_values("roll", kind="stable").groupby("place", sort=False):
+        row = own.iloc[0]
+        said = {
+            "Pupils on roll": f"{row['roll']:,}", "Persistently absent": f"{row['persistent_absentees']:,}", "Severely absent": f"{row['severe_absentees']:,}",
+            "Referred in a year": f"{row['referred']:,}", "Start in a year": number_text(row["starts"], 0), "Full-time mentors": number_text(row["mentors"], 1),
+            "Cost": money_text(row["cost"]), "Cost per pupil referred": money_text(row["cost_per_referred"]),
+            "Extra days in all": f"{number_text(row['extra_days'], 0)} ({number_text(row['days_low'], 0)} to {number_text(row['days_high'], 0)})",
+        }
+        for value in own.sort_values("value_per_day", kind="stable").itertuples():
+            worth = f"if a day is worth {money_text(value.value_per_day)}"
+            said[f"Days per pupil referred that repay it, {worth}"] = number_text(value.break_even_days, 1)
+            said[f"Probability of that, {worth}"] = chance_in_words(value.probability_breaking_even)
+        columns[place.capitalize()] = said
+    return pd.DataFrame(columns).rename_axis("item").reset_index()

@@ -66,7 +66,7 @@ def appraise(effect: DaysEffect, cost: PupilCost, values: Sequence[Valuation], *
     import pandas as pd
 
     same_pupils(effect, cost)
-    ratio = fieller_set(cost.amount, cost.std_error, effect.extra_days, effect.std_error, df=effect.df, conf_level=effect.conf_level)
+    ratio = ratio_set(effect, cost)
     plane = draw_plane(effect, cost, draws=draws, seed=seed, correlation=correlation)
     rows = _measures_without_value(effect, cost, ratio, plane)
     for value in counted(values, cost.perspective):
@@ -79,9 +79,18 @@ def appraise(effect: DaysEffect, cost: PupilCost, values: Sequence[Valuation], *
                         referred_per_pupil=cost.referred_per_pupil, estimate_id=effect.estimate_id)
 
 
+def ratio_set(effect: DaysEffect, cost: PupilCost) -> FiellerSet:
+    """The confidence set of cost per extra day; every number where the effect's interval has no end."""
+    if not effect.bounded:
+        return FiellerSet("all", None, None, effect.conf_level)
+    return fieller_set(cost.amount, cost.std_error, effect.extra_days, effect.std_error, df=effect.df, conf_level=effect.conf_level)
+
+
 def why_withheld(effect: DaysEffect, ratio: FiellerSet) -> str | None:
     """Why a single cost per extra day would mislead, or None when it may be given."""
     level = f"{100 * effect.conf_level:g}%"
+    if not effect.bounded:
+        return f"The {level} interval of the effect has no end, so a single ratio could be any size and either sign"
     if effect.includes_zero:
         return (f"The {level} interval of the effect ({number(effect.conf_low, 2)} to {number(effect.conf_high, 2)} days) includes zero, so a single "
                 "ratio could be any size and either sign")
@@ -94,6 +103,8 @@ def why_withheld(effect: DaysEffect, ratio: FiellerSet) -> str | None:
 
 def _row(scenario: str, measure: str, value: float | None, unit: str, *, low: float | None = None, high: float | None = None,
          form: str | None = None, withheld: str | None = None, standing: str | None = None) -> tuple:
+    if low is not None and high is not None and not (math.isfinite(low) and math.isfinite(high)):
+        low, high, form = None, None, "all"
     return (scenario, measure, value, low, high, form, unit, withheld, standing)
 
 
@@ -127,7 +138,7 @@ def _measures_at_value(effect: DaysEffect, cost: PupilCost, ratio: FiellerSet, p
     worth, name, standing = value.value_per_day, value.scenario, value.standing
     point = student.ppf(0.5 + effect.conf_level / 2, effect.df)
     benefit = worth * effect.extra_days - cost.amount
-    reach = point * math.hypot(worth * effect.std_error, cost.std_error)
+    reach = point * math.hypot(worth * effect.std_error, cost.std_error) if effect.bounded else math.inf
     withheld = why_withheld(effect, ratio)
     multiple = cost.amount / (worth * effect.extra_days) if worth * effect.extra_days else math.nan
     needed = worth * effect.conf_low, worth * effect.conf_high
@@ -159,14 +170,15 @@ def _present_values(effect: DaysEffect, cost: PupilCost, value: Valuation, prese
     pupils = present.pupils[cost.denominator]
 
     def net(factor: float, times: float, measure: str, unit: str) -> tuple:
-        middle, reach = times * (factor * worth * effect.extra_days - spent), times * point * math.hypot(factor * worth * effect.std_error, spent_error)
+        middle = times * (factor * worth * effect.extra_days - spent)
+        reach = times * point * math.hypot(factor * worth * effect.std_error, spent_error) if effect.bounded else math.inf
         return _row(name, measure, middle, unit, low=middle - reach, high=middle + reach, form="interval", standing=standing)
 
     rows = [net(1.0, 1.0, "npsv_per_pupil", f"GBP per pupil, present value in {present.base_year}"),
             net(1.0, pupils, "npsv", f"GBP for {pupils} pupils, present value in {present.base_year}")]
     if weight is not None:
         rows.append(net(weight, 1.0, "npsv_weighted_per_pupil", f"GBP per pupil, present value in {present.base_year}, weighted"))
-    if spent > point * spent_error:
+    if spent > point * spent_error and effect.bounded:
         found = fieller_set(worth * effect.extra_days, worth * effect.std_error, spent, spent_error, df=effect.df, conf_level=effect.conf_level) \
             if spent_error > 0 else FiellerSet("interval", worth * effect.conf_low / spent, worth * effect.conf_high / spent, effect.conf_level)
         rows.append(_row(name, "benefit_cost_ratio", worth * effect.extra_days / spent, "GBP of benefit per GBP of cost", low=found.low, high=found.high,

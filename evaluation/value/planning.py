@@ -70,12 +70,12 @@ def planning_table(planning: Planning, effect: DaysEffect, *, share_started: flo
             rows.append({
                 "place": place.place, "roll": place.roll, "persistent_absentees": place.persistent_absentees, "severe_absentees": place.severe_absentees,
                 "referred": place.referred, "starts": starts, "mentors": starts / capacity, "cost": total, "cost_per_referred": each.amount,
-                "extra_days": place.referred * effect.extra_days, "days_low": place.referred * effect.conf_low,
-                "days_high": place.referred * effect.conf_high, "conf_level": effect.conf_level, "valuation": value.scenario, "value_per_day": worth,
+                "extra_days": place.referred * effect.extra_days, "days_low": place.referred * effect.conf_low if effect.bounded else None,
+                "days_high": place.referred * effect.conf_high if effect.bounded else None, "conf_level": effect.conf_level, "valuation": value.scenario, "value_per_day": worth,
                 "break_even_days": each.amount / worth, "net_benefit": place.referred * (worth * effect.extra_days - each.amount),
                 "probability_breaking_even": float((worth * plane["extra_days"] >= plane["extra_cost"]).mean()),
             })
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"days_low": "float64", "days_high": "float64"})
 
 
 def planning_sentences(table: pd.DataFrame, valuation: str = BASE_CASE) -> list[str]:
@@ -87,11 +87,13 @@ def planning_sentences(table: pd.DataFrame, valuation: str = BASE_CASE) -> list[
     words = {"school": "A school", "trust": "A trust", "authority": "An authority"}
     for row in table.loc[table["valuation"].eq(valuation)].sort_values("roll", kind="stable").itertuples():
         more = "more" if row.extra_days >= 0 else "fewer"
+        interval = (f"{100 * row.conf_level:g}% interval {number(row.days_low, 0)} to {number(row.days_high, 0)}" if row.days_low == row.days_low
+                    else f"{100 * row.conf_level:g}% interval without an end")
         said.append(
             f"{words[row.place]} with {row.roll:,} pupils, {row.persistent_absentees:,} of them persistently and {row.severe_absentees:,} severely absent, that "
             f"refers {row.referred:,} pupils in a year would need {_posts(row.mentors)} for the {row.starts:,.0f} who start, at {pounds(row.cost)}. "
-            f"It could expect {number(abs(row.extra_days), 0)} {more} days attended in all over the half-terms measured ({100 * row.conf_level:g}% interval "
-            f"{number(row.days_low, 0)} to {number(row.days_high, 0)}). At {pounds(row.value_per_day)} a day that repays the cost with a probability of "
+            f"It could expect {number(abs(row.extra_days), 0)} {more} days attended in all over the half-terms measured ({interval}). "
+            f"At {pounds(row.value_per_day)} a day that repays the cost with a probability of "
             f"{chance_in_words(row.probability_breaking_even)}; it takes {number(row.break_even_days, 1)} days per pupil referred.")
     return said
 

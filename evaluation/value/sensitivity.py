@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .appraisal import terms_of, why_withheld
+from .appraisal import ratio_set, terms_of, why_withheld
 from .discounting import distributional_weight
 from .persistence import FEWEST_AFTER_SUPPORT, persistence_factor
 from .plane import draw_plane
-from .ratio import fieller_set
 from .terms import BASE_CASE, EARNINGS_SHARE, REFERRED, AppraisalSpec, DaysEffect, PupilCost, Valuation, referred_per_pupil
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ def tornado_table(case: Case, values: Sequence[Valuation], rules: ValueForMoneyS
 
     days, cost = case.effect.extra_days, case.cost.amount
     moved = list(_moves(case, rules))
-    ratio = fieller_set(cost, case.cost.std_error, days, case.effect.std_error, df=case.effect.df, conf_level=case.effect.conf_level)
+    ratio = ratio_set(case.effect, case.cost)
     rows = [("extra_days", "any", name, low, high, ends[0][0], ends[1][0], days, DAYS) for name, low, high, ends in moved]
     if why_withheld(case.effect, ratio) is None:
         rows += [("cost_per_extra_day", "any", name, low, high, ends[0][1] / ends[0][0], ends[1][1] / ends[1][0], cost / days, PER_DAY)
@@ -201,7 +200,8 @@ def _moves(case: Case, rules: ValueForMoneySection):
     from scipy.stats import t as student
 
     days, cost = case.effect.extra_days, case.cost.amount
-    yield "effect", case.effect.conf_low, case.effect.conf_high, ((case.effect.conf_low, cost), (case.effect.conf_high, cost))
+    if case.effect.bounded:
+        yield "effect", case.effect.conf_low, case.effect.conf_high, ((case.effect.conf_low, cost), (case.effect.conf_high, cost))
     reach = float(student.ppf(0.5 + case.effect.conf_level / 2, case.effect.df)) * case.cost.std_error
     if reach > 0:
         yield "cost per pupil", cost - reach, cost + reach, ((days, cost - reach), (days, cost + reach))
@@ -243,21 +243,26 @@ def scenario_table(case: Case, values: Sequence[Valuation], rules: ValueForMoney
     rows = []
     for group, name, effect, cost, correlation in _scenarios(case, rules):
         plane = draw_plane(effect, cost, draws=draws, seed=seed, correlation=correlation)
-        ratio = fieller_set(cost.amount, cost.std_error, effect.extra_days, effect.std_error, df=effect.df, conf_level=effect.conf_level)
+        ratio = ratio_set(effect, cost)
         per_day = math.nan if why_withheld(effect, ratio) else cost.amount / effect.extra_days
         for value in _fixed(values, group, rules):
             rows.append({"group": group, "scenario": name, "valuation": value.scenario, "value_per_day": value.value_per_day, "extra_days": effect.extra_days,
-                         "days_low": effect.conf_low, "days_high": effect.conf_high, "cost_per_pupil": cost.amount, "cost_per_extra_day": per_day,
+                         "days_low": _end(effect.conf_low), "days_high": _end(effect.conf_high), "cost_per_pupil": cost.amount, "cost_per_extra_day": per_day,
                          **_benefit(effect, cost, value.value_per_day),
                          "probability_breaking_even": float((value.value_per_day * plane["extra_days"] >= plane["extra_cost"]).mean())})
     return pd.DataFrame(rows)
+
+
+def _end(limit: float) -> float:
+    """A limit of an interval; missing where it has none."""
+    return limit if math.isfinite(limit) else math.nan
 
 
 def _benefit(effect: DaysEffect, cost: PupilCost, worth: float) -> dict[str, float]:
     from scipy.stats import t as student
 
     middle = worth * effect.extra_days - cost.amount
-    reach = float(student.ppf(0.5 + effect.conf_level / 2, effect.df)) * math.hypot(worth * effect.std_error, cost.std_error)
+    reach = float(student.ppf(0.5 + effect.conf_level / 2, effect.df)) * math.hypot(worth * effect.std_error, cost.std_error) if effect.bounded else math.nan
     return {"net_benefit": middle, "conf_low": middle - reach, "conf_high": middle + reach}
 
 
@@ -308,7 +313,7 @@ def switching_values(case: Case, values: Sequence[Valuation], rules: ValueForMon
         Input's path in the protocol (or "extra_days", "cost_per_pupil") to (value or None, scenario, words).
     """
     days, cost = case.effect.extra_days, case.cost.amount
-    ratio = fieller_set(cost, case.cost.std_error, days, case.effect.std_error, df=case.effect.df, conf_level=case.effect.conf_level)
+    ratio = ratio_set(case.effect, case.cost)
     why = why_withheld(case.effect, ratio)
     worth = rules.value_per_day.value
     found: dict[str, tuple[float | None, str, str]] = {
@@ -377,7 +382,7 @@ def input_table(case: Case, values: Sequence[Valuation], rules: ValueForMoneySec
 
     level = f"{100 * case.effect.conf_level:g}% interval"
     rows = [
-        ("extra_days", case.effect.extra_days, case.effect.conf_low, case.effect.conf_high, DAYS, f"table estimates, {case.effect.estimate_id}",
+        ("extra_days", case.effect.extra_days, _end(case.effect.conf_low), _end(case.effect.conf_high), DAYS, f"table estimates, {case.effect.estimate_id}",
          "this run", "estimate", f"low and high are its {level}"),
         ("cost_per_pupil", case.cost.amount, None, None, f"{PER_PUPIL}, prices of {case.cost.price_base}", "table cost_list, as supplied", "this run",
          case.cost.basis or "none", "see cost_relative_error for its uncertainty"),
@@ -396,7 +401,7 @@ def input_table(case: Case, values: Sequence[Valuation], rules: ValueForMoneySec
             rows.append((name, None, None, None, "table", table.source, table.dated, table.standing, said))
     frame = pd.DataFrame(rows, columns=["input", "value", "low", "high", "unit", "source", "dated", "standing", "note"])
     turned = switching_values(case, values, rules)
-    nothing = (None, None, "does not change whether it pays in the base case")
+    nothing = (None, None, "no value does, in the base case")
     found = [turned.get(name, nothing) for name in frame["input"]]
     for place, column in enumerate(("switching_value", "switching_scenario", "switching_text")):
         frame[column] = [entry[place] for entry in found]

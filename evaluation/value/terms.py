@@ -51,6 +51,11 @@ class DaysEffect:
         """Whether the registered interval includes zero."""
         return self.conf_low <= 0 <= self.conf_high
 
+    @property
+    def bounded(self) -> bool:
+        """Whether the registered interval ends on both sides; that of a randomisation test may not."""
+        return math.isfinite(self.conf_low) and math.isfinite(self.conf_high)
+
 
 @dataclass(frozen=True)
 class PupilCost:
@@ -170,20 +175,25 @@ def days_effect(estimates: pd.DataFrame, *, level: str, estimand: str, outcome: 
                             mend="register which estimate leads, or correct `estimand_by_denominator` and `outcome`")
     row = rows.iloc[0]
     test = row["test"] if "test" in rows.columns and isinstance(row["test"], str) else None
-    if row[["estimate", "std_error", "df", "conf_low", "conf_high"]].isna().any() or not row["std_error"] > 0:
-        raise UnidentifiedError("the effect has no standard error, degrees of freedom or bounded interval, so its uncertainty cannot be carried on",
+    shuffled = test is not None and RANDOMISATION in test
+    needed = ["estimate", "std_error", "df", *([] if shuffled else ["conf_low", "conf_high"])]
+    if row[needed].isna().any() or not row["std_error"] > 0:
+        raise UnidentifiedError("the effect has no standard error, degrees of freedom or interval, so its uncertainty cannot be carried on",
                                 where=f"{where} ({row['estimate_id']})",
                                 mend="leave the value for money out of this run, or register an effect that can be estimated")
     sign = -1.0 if row["direction"] == "absence" else 1.0
-    low, high = sorted((sign * row["conf_low"], sign * row["conf_high"]))
+    ends = (sign * (-math.inf if row["conf_low"] != row["conf_low"] else row["conf_low"]), sign * (math.inf if row["conf_high"] != row["conf_high"] else row["conf_high"]))
     effect = DaysEffect(level=level, estimand=estimand, extra_days=float(sign * row["estimate"]), std_error=float(row["std_error"]),
-                        df=float(row["df"]), conf_low=float(low), conf_high=float(high), conf_level=float(row["conf_level"]),
+                        df=float(row["df"]), conf_low=float(min(ends)), conf_high=float(max(ends)), conf_level=float(row["conf_level"]),
                         estimate_id=str(row["estimate_id"]), test=test)
-    return _from_interval(effect) if test is not None and RANDOMISATION in test else effect
+    return _from_interval(effect) if shuffled and effect.bounded else effect
 
 
 def _from_interval(effect: DaysEffect) -> DaysEffect:
-    """An effect decided by randomisation: its spread is that of a normal whose interval reaches to the farther limit."""
+    """An effect decided by randomisation: its spread is that of a normal whose interval reaches to the farther limit.
+
+    Where that interval has no end, the spread stays that of the standard error, and no ratio and no interval is given.
+    """
     from scipy.stats import norm
 
     reach = max(effect.extra_days - effect.conf_low, effect.conf_high - effect.extra_days)

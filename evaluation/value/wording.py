@@ -58,8 +58,9 @@ def cost_per_day_sentence(appraisal: pd.DataFrame) -> str:
     row, days = headline_row(appraisal, "cost_per_extra_day"), headline_row(appraisal, "extra_days")
     level, found = f"{100 * row['conf_level']:g}%", _set_of(row)
     direction = "more" if days["value"] >= 0 else "fewer"
-    gained = (f"Each {PUPILS[row['denominator']]} attended {number(abs(days['value']), 2)} {direction} days over the measured window "
-              f"({level} interval of extra days {number(days['conf_low'], 2)} to {number(days['conf_high'], 2)}).")
+    ended = days["conf_low"] == days["conf_low"]
+    interval = f"interval of extra days {number(days['conf_low'], 2)} to {number(days['conf_high'], 2)}" if ended else "interval of extra days without an end"
+    gained = f"Each {PUPILS[row['denominator']]} attended {number(abs(days['value']), 2)} {direction} days over the measured window ({level} {interval})."
     if isinstance(row["withheld"], str):
         return f"{gained} No cost per extra day is given. {row['withheld']}. The {level} confidence set of the ratio is {found.sentence()}."
     return (f"{gained} To {VIEWS[row['perspective']]} one extra day cost {pounds(row['value'])} ({cost_words([row['cost_basis']])}, prices of "
@@ -82,7 +83,7 @@ def worth_sentence(appraisal: pd.DataFrame) -> str:
         )
         held = ", the share held fixed," if scenario == EARNINGS_SHARE else ""
         parts.append(f"If one extra day is worth {pounds(worth['value'])} ({scenario}; rests on {worth['standing']}), the net benefit per pupil is "
-                     f"{pounds(benefit['value'])} ({pounds(benefit['conf_low'])} to {pounds(benefit['conf_high'])}); {number(days['value'], 1)} extra "
+                     f"{pounds(benefit['value'])} ({_range(benefit)}); {number(days['value'], 1)} extra "
                      f"days per pupil would repay the cost, and the probability of that{held} is {chance_in_words(chance['value'])}.")
     if appraisal["scenario"].eq(EARNINGS_UNCERTAIN).any():
         chance = headline_row(appraisal, "probability_breaking_even", EARNINGS_UNCERTAIN)
@@ -106,6 +107,10 @@ def share_sentence(appraisal: pd.DataFrame) -> str:
     held = f"{level} set {found.sentence(percent).removeprefix('from ')}"
     return (f"The programme breaks even if {percent(row['value'])} of the association of attendance with lifetime earnings is caused by attendance "
             f"({held}{beyond}); how much is, is not known.")
+
+
+def _range(row: pd.Series) -> str:
+    return f"{pounds(row['conf_low'])} to {pounds(row['conf_high'])}" if row["conf_low"] == row["conf_low"] else "interval without an end"
 
 
 def _set_of(row: pd.Series) -> FiellerSet:

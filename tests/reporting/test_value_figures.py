@@ -9,6 +9,16 @@ from matplotlib.markers import MarkerStyle
 
 from evaluation.reporting.figures.delivery import dose_figure, reach_figure
 from evaluation.reporting.figures.value import MOST_DRAWN, cost_figure, plane_figure, plane_sample
+from evaluation.reporting.figures.value_decision import (
+    acceptability_alt,
+    acceptability_figure,
+    frontier_alt,
+    frontier_figure,
+    tornado_alt,
+    tornado_figure,
+)
+from evaluation.reporting.value_tables import inputs_for_reading, places_for_reading, present_for_reading
+from evaluation.value import compare_strategies
 
 
 def plane(draws: int = 40) -> pd.DataFrame:
@@ -69,3 +79,74 @@ def test_models_of_delivery_differ_in_marker():
     axes = dose_figure(dose).axes[0]
     assert len({line.get_marker() for line in axes.lines}) == 2
     assert sorted(float(line.get_xdata()[0]) for line in axes.lines) == [4, 5]
+
+
+def curve(known: bool = True) -> pd.DataFrame:
+    rows = [(t, name, p if name == "mentoring" else 1 - p, 10.0 * t * p, (p > 0.5) == (name == "mentoring"), 100.0 * p * (1 - p) if known else np.nan)
+            for t, p in ((0.0, 0.0), (500.0, 0.4), (1000.0, 0.7)) for name in ("usual support", "mentoring")]
+    return pd.DataFrame(rows, columns=["threshold", "strategy", "probability", "mean_net_benefit", "on_frontier", "evpi"])
+
+
+def test_the_acceptability_curve_shows_both_choices_the_frontier_and_its_limit():
+    figure = acceptability_figure(curve(), 0.9, {"base case": 500.0, "beyond": 5000.0})
+    upper, lower = figure.axes
+    drawn = {line.get_label(): line for line in upper.lines}
+    assert drawn["Mentoring"].get_ydata().tolist() == [0.0, 0.4, 0.7]
+    thick = drawn["Mentoring, where its mean net benefit is the higher"]
+    assert np.isnan(thick.get_ydata()[:2]).all() and thick.get_ydata()[2] == 0.7
+    assert drawn["Mentoring"].get_linestyle() != drawn["Usual support"].get_linestyle()
+    assert [line.get_ydata()[0] for name, line in drawn.items() if name.startswith("Limit")] == [0.9]
+    assert "£500 a day: base case" in legend(figure) and not any("5,000" in words for words in legend(figure))
+    assert lower.lines[0].get_ydata().tolist() == pytest.approx([0.0, 24.0, 21.0])
+    assert "never pass 90%" in acceptability_alt(curve(), 0.9) and "highest, £24 per pupil, at £500 a day" in acceptability_alt(curve(), 0.9)
+
+
+def test_a_withheld_value_of_information_has_no_axes():
+    figure = acceptability_figure(curve(known=False), 0.9, {})
+    assert len(figure.axes) == 1 and "worth of knowing" not in acceptability_alt(curve(known=False), 0.9)
+
+
+def test_the_tornado_reaches_from_the_base_to_both_ends():
+    table = pd.DataFrame([("net_benefit", "base case", "value of a day", 21.0, 375.0, -800.0, 300.0, -700.0, "GBP per pupil"),
+                          ("net_benefit", "base case", "effect", 0.5, 3.5, -850.0, -550.0, -700.0, "GBP per pupil")],
+                         columns=["outcome", "scenario", "input", "low_value", "high_value", "at_low", "at_high", "base", "unit"])
+    figure = tornado_figure(table, "net_benefit", "base case")
+    spans = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in figure.axes[0].patches]
+    assert spans == [pytest.approx(pair) for pair in ((-700, -800), (-700, 300), (-700, -850), (-700, -550))]
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert said == ["£21", "£375", "0.50 days", "3.50 days"]
+    assert "Breaks even" in legend(figure) and any(bar.get_hatch() for bar in figure.axes[0].patches)
+    assert "value of a day from −£800 to £300" in tornado_alt(table, "net_benefit", "base case")
+
+
+def test_the_frontier_joins_what_is_on_it_and_marks_what_is_not():
+    cost = pd.DataFrame([[0.0, 500.0, 900.0, 1000.0]], columns=["usual", "outreach", "dearer", "both"])
+    effect = pd.DataFrame([[0.0, 1.0, 0.8, 1.5]], columns=["usual", "outreach", "dearer", "both"])
+    frame = compare_strategies(cost, effect).frame
+    line, others = frontier_figure(frame).axes[0].lines
+    assert line.get_xdata().tolist() == [0.0, 1.0, 1.5] and others.get_xdata().tolist() == [0.8]
+    assert line.get_marker() != others.get_marker()
+    assert "dearer at 0.80 days for £900, beaten by another" in frontier_alt(frame)
+
+
+def test_inputs_are_read_with_range_standing_and_date():
+    table = pd.DataFrame([("value_per_day", 100.0, 21.0, 375.0, "GBP per day", "a choice", "November 2026", "judgement", None, 150.0, "value of a day at which it pays"),
+                          ("discounting", np.nan, np.nan, np.nan, "table", "Green Book", "2026", "S", "3.5% to year 30", np.nan, "no value does")],
+                         columns=["input", "value", "low", "high", "unit", "source", "dated", "standing", "note", "switching_value", "switching_text"])
+    first, second = inputs_for_reading(table).to_dict("records")
+    assert first["value"] == "100 (21 to 375) £ per day" and first["standing"] == "a planning choice; November 2026" and first["turns"].startswith("150: value of a day")
+    assert second["value"] == "3.5% to year 30" and second["standing"] == "published value; 2026" and second["turns"] == "no value does"
+
+
+def test_places_stand_side_by_side_and_present_values_with_their_intervals():
+    rows = [{"place": place, "roll": roll, "persistent_absentees": 2, "severe_absentees": 1, "referred": 2, "starts": 1.0, "mentors": 0.5, "cost": 10.0 * roll,
+             "cost_per_referred": 5.0, "extra_days": 3.0, "days_low": -1.0, "days_high": 7.0, "value_per_day": worth, "break_even_days": 4.0,
+             "probability_breaking_even": 0.25} for place, roll in (("trust", 60), ("school", 10)) for worth in (375.0, 100.0)]
+    table = places_for_reading(pd.DataFrame(rows))
+    assert list(table.columns) == ["item", "School", "Trust"]
+    said = table.set_index("item")["Trust"]
+    assert said["Cost"] == "£600" and said["Extra days in all"] == "3 (−1 to 7)" and said["Probability of that, if a day is worth £375"] == "25%"
+    appraisal = pd.DataFrame([("base case", "npsv", -5000.0, -9000.0, 10.0), ("base case", "benefit_cost_ratio", 0.5, 0.25, 1.0), ("any", "extra_days", 1.0, 0.0, 2.0)],
+                             columns=["scenario", "measure", "value", "conf_low", "conf_high"])
+    (row,) = present_for_reading(appraisal).to_dict("records")
+    assert row == {"scenario": "base case", "total": "−£5,000 (−£9,000 to £10)", "ratio": "0.50 (0.25 to 1.00)"}

@@ -25,7 +25,7 @@ from evaluation.value import (
     referred_per_pupil,
     valuations,
 )
-from evaluation.value.terms import DAYS_SCALE, AppraisalSpec
+from evaluation.value.terms import DAYS_SCALE, AppraisalSpec, PresentValue
 
 
 
@@ -327,3 +327,57 @@ def test_cost_per_pupil_is_that_per_pupil_referred_times_pupils_referred_with_it
     found = pupil_cost(costs(), denominator="started", perspective="funder", relative_error=0.05, referred_per_pupil=1.6)
     assert (found.amount, found.std_error) == pytest.approx((1280, 64))
     assert (found.basis, found.referred_per_pupil) == ("planned", 1.6)
+
+
+def test_present_values_by_hand_with_weighted_beside_unweighted():
+    present = PresentValue(0.98, 0.95, "2022/23", {"eligible": 1_000, "referred": 200, "started": 120})
+    found = appraise(effect(), cost(), VALUES, draws=5_000, seed=1, present=present, weight=2.0)
+    name, reach = "earnings, causal share", student.ppf(0.975, 12)
+    each = 375 * 0.95 * 2 - 900 * 0.98
+    spread = reach * np.hypot(375 * 0.95 * 0.5, 45 * 0.98)
+    assert measured(found, "npsv_per_pupil", name)[["value", "conf_low", "conf_high"]].tolist() == pytest.approx([each, each - spread, each + spread])
+    assert measured(found, "npsv", name)["value"] == pytest.approx(200 * each)
+    assert measured(found, "npsv_weighted_per_pupil", name)["value"] == pytest.approx(2 * 375 * 0.95 * 2 - 900 * 0.98)
+    ratio = measured(found, "benefit_cost_ratio", name)
+    assert ratio["value"] == pytest.approx(375 * 0.95 * 2 / (900 * 0.98))
+    # Fieller: at the limits the test of benefit - ratio x cost = 0 just keeps
+    for limit in (ratio["conf_low"], ratio["conf_high"]):
+        assert abs(375 * 0.95 * 2 - limit * 900 * 0.98) == pytest.approx(reach * np.hypot(375 * 0.95 * 0.5, limit * 45 * 0.98))
+    assert "npsv" not in set(appraise(effect(), cost(), VALUES, draws=5_000, seed=1)["measure"])
+    assert "npsv_weighted_per_pupil" not in set(appraise(effect(), cost(), VALUES, draws=5_000, seed=1, present=present)["measure"])
+
+
+def test_a_perspective_counts_only_the_gains_that_are_registered_for_it():
+    stream = earnings()[0].model_copy(update={"counted_in": ["society"]})
+    values = valuations(quantity(100.0), [stream])
+    table = appraisal_table(estimates(), costs(), values, spec())
+    scenarios = table.groupby("perspective")["scenario"].agg(set)
+    assert scenarios["funder"] == scenarios["public_sector"] == {"any", "base case"}
+    assert "earnings, causal share" in scenarios["society"]
+
+
+def randomised(**changes) -> pd.DataFrame:
+    return estimates(test="randomisation", df=3.2, direction="attendance", estimate=2.0, **({"conf_low": 0.5, "conf_high": 4.5} | changes))
+
+
+def test_an_effect_decided_by_randomisation_takes_its_spread_from_that_interval():
+    found = days_effect(randomised(), level="referred", estimand="B", outcome="absence_rate")
+    assert (found.conf_low, found.conf_high, found.df) == (0.5, 4.5, np.inf)
+    assert found.std_error == pytest.approx(2.5 / 1.959964, rel=1e-6)   # the farther limit is 2.5 from the estimate
+    draws = draw_plane(found, cost(), draws=100_000, seed=1)["extra_days"]
+    assert draws.std() == pytest.approx(found.std_error, rel=0.02)
+    table = appraise(found, cost(), VALUES, draws=5_000, seed=1)
+    assert np.isfinite(measured(table, "net_benefit", "base case")["conf_low"])
+
+
+def test_a_randomisation_interval_without_an_end_gives_no_ratio_and_no_interval():
+    found = days_effect(randomised(conf_low=np.nan), level="referred", estimand="B", outcome="absence_rate")
+    assert (found.conf_low, found.bounded, found.df) == (-np.inf, False, 3.2)
+    present = PresentValue(1.0, 1.0, "2022/23", {"eligible": 1, "referred": 1, "started": 1})
+    table = appraise(found, cost(), VALUES, draws=5_000, seed=1, present=present)
+    assert not np.isinf(table[["value", "conf_low", "conf_high"]].to_numpy(dtype=float)).any()
+    for measure, scenario in (("extra_days", "any"), ("net_benefit", "base case"), ("npsv", "base case"), ("cost_per_extra_day", "any")):
+        row = measured(table, measure, scenario)
+        assert row[["conf_low", "conf_high"]].isna().all() and row["set_form"] == "all", measure
+    assert "has no end" in measured(table, "cost_per_extra_day")["withheld"]
+    assert np.isnan(measured(table, "cost_per_extra_day")["value"])
