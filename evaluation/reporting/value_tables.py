@@ -75,6 +75,30 @@ def present_for_reading(appraisal: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def information_for_reading(table: pd.DataFrame) -> pd.DataFrame:
+    """What each input is worth knowing, in pounds, with everything at once last; or why it is withheld.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table ``information_value``.
+    """
+    import pandas as pd
+
+    rows = []
+    for scenario, own in table.groupby("scenario", sort=False):
+        if own["withheld"].notna().any():
+            rows.append({"scenario": scenario, "parameter": "everything", "worth_per_pupil": own["withheld"].iloc[0], "worth_for_all_pupils": "withheld"})
+            continue
+        for row in own.itertuples():
+            rows.append({"scenario": scenario, "parameter": row.parameter, "worth_per_pupil": f"{money_text(row.evppi, 2)} (Monte Carlo error {money_text(row.std_error, 2)})",
+                         "worth_for_all_pupils": money_text(row.evppi_population)})
+        first = own.iloc[0]
+        rows.append({"scenario": scenario, "parameter": "everything", "worth_per_pupil": money_text(first["evpi"], 2),
+                     "worth_for_all_pupils": money_text(first["evpi_population"])})
+    return pd.DataFrame(rows)
+
+
 def scenarios_for_reading(table: pd.DataFrame) -> pd.DataFrame:
     """Scenarios with their assumption in words, net benefit with its interval."""
     import pandas as pd

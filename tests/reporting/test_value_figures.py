@@ -17,7 +17,7 @@ from evaluation.reporting.figures.value_decision import (
     tornado_alt,
     tornado_figure,
 )
-from evaluation.reporting.value_tables import inputs_for_reading, places_for_reading, present_for_reading
+from evaluation.reporting.value_tables import information_for_reading, inputs_for_reading, places_for_reading, present_for_reading
 from evaluation.value import compare_strategies
 
 
@@ -150,3 +150,13 @@ def test_places_stand_side_by_side_and_present_values_with_their_intervals():
                              columns=["scenario", "measure", "value", "conf_low", "conf_high"])
     (row,) = present_for_reading(appraisal).to_dict("records")
     assert row == {"scenario": "base case", "total": "−£5,000 (−£9,000 to £10)", "ratio": "0.50 (0.25 to 1.00)"}
+
+
+def test_information_is_read_in_pounds_or_with_its_reason():
+    columns = ["scenario", "parameter", "evppi", "std_error", "evppi_population", "evpi", "evpi_population", "withheld"]
+    given = pd.DataFrame([("base case", "extra days", 2.0, 0.1, 200.0, 3.0, 300.0, None)], columns=columns)
+    first, last = information_for_reading(given).to_dict("records")
+    assert first["worth_per_pupil"] == "£2.00 (Monte Carlo error £0.10)" and (last["parameter"], last["worth_for_all_pupils"]) == ("everything", "£300")
+    none = pd.DataFrame([("base case", "everything", *[np.nan] * 5, "Too few degrees of freedom")], columns=columns)
+    (row,) = information_for_reading(none).to_dict("records")
+    assert row["worth_per_pupil"] == "Too few degrees of freedom"
