@@ -3,7 +3,7 @@
 from .curves import Acceptability, acceptability
 from .appraisal import appraisal_table, appraise, headline_plane, terms_of, why_withheld
 from .costs import check_costs, comparable_costs, costs_by_perspective, present_values, pupil_counts, to_price_base
-from .decision import acceptability_sentence, acceptability_table, information_sentence, information_table, strategy_draws
+from .decision import acceptability_sentence, acceptability_table, frontier_sentence, information_sentence, information_table, strategy_draws
 from .discounting import decision_population, discount_factor, distributional_weight
 from .eef import cost_band, eef_cost, pupils_served
 from .information import InformationValue, value_of_information, why_no_information_value
@@ -24,7 +24,7 @@ __all__ = [
     "appraisal_table", "appraise", "check_costs", "comparable_costs", "compare_strategies", "cost_band", "cost_per_day_sentence",
     "cost_words", "costs_by_perspective", "counted", "days_effect", "decision_population", "discount_factor",
     "distributional_weight", "draw_plane", "draw_shares", "eef_cost", "estimate_half_life", "feasible_days", "fieller_set",
-    "flip_sentence", "half_life_sentence", "headline_case", "headline_plane", "headline_row", "information_sentence", "information_table",
+    "flip_sentence", "half_life_sentence", "frontier_sentence", "headline_case", "headline_plane", "headline_row", "information_sentence", "information_table",
     "input_table", "mark_breaking_even", "net_benefit", "persistence_factor", "placebo_bias", "planning_sentences",
     "planning_table", "present_values", "pupil_cost", "pupil_counts", "pupils_served", "referred_per_pupil", "scenario_table",
     "set_up_share", "share_sentence", "strategy_draws", "terms_of", "to_price_base", "tornado_table", "valuations",

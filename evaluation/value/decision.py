@@ -124,6 +124,31 @@ def acceptability_sentence(table: pd.DataFrame, plane: pd.DataFrame, values: Seq
             "programme, whatever they cost.")
 
 
+def frontier_sentence(costs: pd.DataFrame, models: pd.DataFrame) -> str:
+    """Whether delivery models can be set on one frontier of cost over days, and if not, why.
+
+    A frontier needs, for each model, a cost of its own and an effect against usual support. Comparisons of models with
+    each other, in areas that run several, give no effect against usual support.
+
+    Parameters
+    ----------
+    costs, models : DataFrame
+        Tables ``costs_by_perspective`` and ``delivery_model_effects``.
+    """
+    from .costs import SHARED
+
+    recorded = set(costs.loc[costs["breakdown"].eq("delivery_model"), "group"]) - {SHARED}
+    names = sorted(models["delivery_model"])
+    if len(names) < 2:
+        return "There is only one delivery model, so there is no choice between models to be made."
+    without = [name for name in names if name not in recorded]
+    cost = f"no cost is recorded for {' or '.join(without)} alone" if without else "each model has costs of its own"
+    compared = models["result"].str.startswith("compared").any()
+    effect = ("models were compared with each other, where several ran side by side, and not with usual support; they were not allocated at random" if compared
+              else "no model could be compared with another")
+    return f"Delivery models are not set on one frontier of cost over days: {cost}, and {effect}."
+
+
 def information_sentence(table: pd.DataFrame, decision: Decision) -> str:
     """What knowing more would be worth in each scenario, and which input matters most; or why it is not said."""
     from .wording import pounds

@@ -22,6 +22,7 @@ from evaluation.value import (
     draw_plane,
     feasible_days,
     flip_sentence,
+    frontier_sentence,
     half_life_sentence,
     information_sentence,
     information_table,
@@ -254,3 +255,12 @@ def test_days_that_are_possible_come_from_the_comparison_pupils():
     assert feasible_days(cohort) == (-60.0, 15.0)
     with pytest.raises(UnidentifiedError, match="no comparison pupil"):
         feasible_days(cohort.assign(analysed=False))
+
+
+def test_models_are_set_on_no_frontier_without_costs_of_their_own_and_effects_against_usual_support():
+    costs = pd.DataFrame({"breakdown": ["delivery_model", "delivery_model", "total"], "group": ["shared by all", "outreach", "all"]})
+    models = pd.DataFrame({"delivery_model": ["outreach", "school based"], "result": ["compared, not allocated at random", "refused"]})
+    said = frontier_sentence(costs, models)
+    assert "no cost is recorded for school based alone" in said and "not with usual support" in said
+    assert "could be compared with another" in frontier_sentence(costs, models.assign(result="refused"))
+    assert "only one delivery model" in frontier_sentence(costs, models.iloc[:1])
