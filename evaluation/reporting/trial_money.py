@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from evaluation.reporting.headline import HeadlineRow, interval_text, more_or_fewer
 from evaluation.reporting.text import is_missing, money_text, number_text
 from evaluation.reporting.trial_sentences import LEVEL_WORDS, lower_first, one_row
+from evaluation.value.planning import planning_sentences
+from evaluation.value.sensitivity import flip_sentence
 from evaluation.value.terms import EARNINGS_SHARE, EARNINGS_UNCERTAIN
 from evaluation.value.wording import chance_in_words, cost_words, vat_note
 
@@ -68,9 +70,8 @@ def money(appraisal: pd.DataFrame, costs: pd.DataFrame, perspective: str, denomi
         rows.append(HeadlineRow(
             "money_net_benefit",
             f"If an extra day is worth {_pounds(worth['value'])} ({_standing(worth['standing'])}), the net benefit for each of the "
-            f"{LEVEL_WORDS[denominator]} is {_pounds(benefit['value'])} ({100 * benefit['conf_level']:g}% interval "
-            f"{_pounds(benefit['conf_low'])} to {_pounds(benefit['conf_high'])}).",
-            benefit["value"], benefit["conf_low"], benefit["conf_high"], benefit["unit"], **source, source_key=_key(benefit),
+            f"{LEVEL_WORDS[denominator]} is {_pounds(benefit['value'])} ({_interval(benefit)}).",
+            benefit["value"], _number(benefit["conf_low"]), _number(benefit["conf_high"]), benefit["unit"], **source, source_key=_key(benefit),
         ))  # fmt: skip
     if chance is not None and assumed is not None:
         rows.append(HeadlineRow(
@@ -100,6 +101,12 @@ def _per_day_text(row: Mapping[str, Any]) -> str:
         f"Each extra day attended over the half-terms measured cost {_pounds(row['value'])}, at {cost_words([row['cost_basis']])} "
         f"({100 * row['conf_level']:g}% interval {_pounds(row['conf_low'])} to {_pounds(row['conf_high'])})."
     )
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    """The interval of an amount in pounds; a randomisation test's may have no end."""
+    level = f"{100 * row['conf_level']:g}% interval"
+    return f"{level} without an end" if is_missing(row["conf_low"]) or is_missing(row["conf_high"]) else f"{level} {_pounds(row['conf_low'])} to {_pounds(row['conf_high'])}"
 
 
 def _set_text(row: Mapping[str, Any]) -> str:
@@ -227,6 +234,34 @@ def planning(appraisal: pd.DataFrame, costs: pd.DataFrame, perspective: str, rul
     return "\n".join(lines)
 
 
+def planning_lines(table: pd.DataFrame) -> str:
+    """Return a planning line each for a school, a trust and an authority, as one list, with mentors that they would pay for themselves.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Table ``planning_table``.
+    """
+    if len(table) == 0:
+        return "No effect was estimated, so nothing can be planned from this run."
+    return "\n".join(f"- {sentence}" for sentence in planning_sentences(table))
+
+
+def flips(tornado: pd.DataFrame, scenario: str) -> str:
+    """Say which assumptions turn the answer round within their registered ranges, in the base case and under a scenario.
+
+    Parameters
+    ----------
+    tornado : pandas.DataFrame
+        Table ``tornado``.
+    scenario : str
+        Value of a day under which the chance of breaking even is stated, beside the base case.
+    """
+    if len(tornado) == 0:
+        return "No assumption was varied, because effects were not estimated in this run."
+    return " ".join(flip_sentence(tornado, name) for name in dict.fromkeys((BASE_CASE, scenario)) if tornado["scenario"].eq(name).any())
+
+
 def break_even(appraisal: pd.DataFrame, scenario: str) -> str:
     """Say how many extra days a pupil would repay the cost, under each stated value of a day, beside the days measured.
 
@@ -248,9 +283,11 @@ def break_even(appraisal: pd.DataFrame, scenario: str) -> str:
     gained = one_row(leading, "appraisal", measure="extra_days", scenario="any")
     if not parts or gained is None:
         return "Break-even days cannot be given: no value of a day is registered."
+    ended = not (is_missing(gained["conf_low"]) or is_missing(gained["conf_high"]))
+    interval = interval_text(gained["conf_low"], gained["conf_high"], gained["conf_level"]) if ended else "interval without an end"
     return (
         f"To repay its cost, support would have to add {' or '.join(parts)} for each of the {LEVEL_WORDS[gained['denominator']]} over the half-terms "
-        f"measured. The study measured {more_or_fewer(gained['value'])} ({interval_text(gained['conf_low'], gained['conf_high'], gained['conf_level'])})."
+        f"measured. The study measured {more_or_fewer(gained['value'])} ({interval})."
     )
 
 

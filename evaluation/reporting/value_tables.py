@@ -22,7 +22,7 @@ INPUT_WORDS = {
     "discounting": "Discount rates", "cost_bands": "Cost bands", "deflators": "Price index",
 }
 GROUPS = {"base": "Base case", "persistence": "How long it lasts", "take-up": "How many start", "scale": "Scale", "correlation": "Cost and effect together",
-          "bias": "Bias of the placebo cohort", "causal share": "Causal share"}
+          "bias": "Bias seen in placebos", "causal share": "Causal share"}
 
 
 def inputs_for_reading(table: pd.DataFrame) -> pd.DataFrame:

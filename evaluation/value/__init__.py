@@ -11,7 +11,7 @@ from .persistence import HalfLife, estimate_half_life, persistence_factor
 from .plane import draw_plane, draw_shares, mark_breaking_even, net_benefit
 from .planning import planning_sentences, planning_table
 from .ratio import FiellerSet, fieller_set
-from .sensitivity import Case, flip_sentence, half_life_sentence, headline_case, input_table, placebo_bias, scenario_table, set_up_share, tornado_table
+from .sensitivity import Case, flip_sentence, half_life_sentence, headline_case, input_table, placebo_biases, scenario_table, set_up_share, tornado_table
 from .strategies import StrategyComparison, compare_strategies
 from .terms import (
     AppraisalSpec, DaysEffect, PresentValue, PupilCost, Valuation, counted, days_effect, feasible_days, pupil_cost, referred_per_pupil, valuations,
@@ -25,7 +25,7 @@ __all__ = [
     "cost_words", "costs_by_perspective", "counted", "days_effect", "decision_population", "discount_factor",
     "distributional_weight", "draw_plane", "draw_shares", "eef_cost", "estimate_half_life", "feasible_days", "fieller_set",
     "flip_sentence", "half_life_sentence", "frontier_sentence", "headline_case", "headline_plane", "headline_row", "information_sentence", "information_table",
-    "input_table", "mark_breaking_even", "net_benefit", "persistence_factor", "placebo_bias", "planning_sentences",
+    "input_table", "mark_breaking_even", "net_benefit", "persistence_factor", "placebo_biases", "planning_sentences",
     "planning_table", "present_values", "pupil_cost", "pupil_counts", "pupils_served", "referred_per_pupil", "scenario_table",
     "set_up_share", "share_sentence", "strategy_draws", "terms_of", "to_price_base", "tornado_table", "valuations",
     "value_of_information", "vat_note", "why_no_information_value", "why_withheld", "worth_sentence",

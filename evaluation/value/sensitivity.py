@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .appraisal import ratio_set, terms_of, why_withheld
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from evaluation.protocol.value import Persistence, ValueForMoneySection
 
+PLACEBOS = ("placebo cohort", "placebo start", "placebo referral")
+"""Placebos whose apparent effect is taken off in a scenario, where one was estimated for the headline's own comparison."""
 PER_PUPIL, PER_DAY, DAYS = "GBP per pupil", "GBP per extra day", "days per pupil"
 
 
@@ -26,8 +28,8 @@ class Case:
     """What the headline rests on: effect and cost over the same pupils, and what scenarios change about them.
 
     ``set_up_share`` is the share of cost that does not grow with pupils, ``share_started`` that of pupils referred who
-    started, as the effects of this run count it, ``referred`` the effect per pupil referred, with which places plan. ``bias`` is an apparent effect where there can be none (days, standard
-    error, degrees of freedom), where placebo cohorts give one.
+    started, as the effects of this run count it, ``referred`` the effect per pupil referred, with which places plan. ``biases`` are
+    apparent effects where there can be none (days, standard error, degrees of freedom), by placebo.
     """
 
     effect: DaysEffect
@@ -35,7 +37,7 @@ class Case:
     set_up_share: float
     share_started: float | None
     referred: DaysEffect | None = None
-    bias: tuple[float, float, float] | None = None
+    biases: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
 def headline_case(estimates: pd.DataFrame, costs: pd.DataFrame, spec: AppraisalSpec, *, placebos: pd.DataFrame | None = None) -> Case:
@@ -51,36 +53,29 @@ def headline_case(estimates: pd.DataFrame, costs: pd.DataFrame, spec: AppraisalS
         if registered.get("started") == registered[REFERRED]:
             share = 1 / referred_per_pupil(estimates, level="started", estimand=registered["started"], outcome=spec.outcome)
     points = estimates.loc[estimates["estimate_id"].eq(effect.estimate_id.removesuffix("_days") + "_points"), "estimate"]
-    each = effect.extra_days / float(points.iloc[0]) if len(points) == 1 and float(points.iloc[0]) != 0 else None
-    bias = None if each is None else placebo_bias(placebos, effect, abs(each))
-    return Case(effect, cost, set_up_share(costs, spec.perspective), None if spec.denominator == "started" else share, referred, bias)
+    each = abs(effect.extra_days / float(points.iloc[0])) if len(points) == 1 and float(points.iloc[0]) != 0 else None
+    biases = {} if each is None else placebo_biases(placebos, effect, each)
+    return Case(effect, cost, set_up_share(costs, spec.perspective), None if spec.denominator == "started" else share, referred, biases)
 
 
-def placebo_bias(placebos: pd.DataFrame | None, effect: DaysEffect, days_per_point: float) -> tuple[float, float, float] | None:
-    """The apparent effect in the placebo cohort of the headline's comparison, in days: size, standard error, degrees of freedom.
+def placebo_biases(placebos: pd.DataFrame | None, effect: DaysEffect, days_per_point: float) -> dict[str, tuple[float, float, float]]:
+    """The apparent effects of this comparison where there can be none, in days: size, standard error, degrees of freedom, by placebo.
 
     Parameters
     ----------
     placebos : DataFrame or None
         Table ``placebos``: ``check, analysis, estimate, std_error, df``, in points of attendance.
     effect : DaysEffect
-        Of the headline; its row's name starts with that of the analysis.
+        Of the headline; the name of its row starts with that of its analysis.
     days_per_point : float
         Days over the measured window for each point.
-
-    Returns
-    -------
-    tuple or None
-        None where no placebo cohort of this comparison was estimated.
     """
     if placebos is None or placebos.empty:
-        return None
-    rows = placebos.loc[placebos["check"].eq("placebo cohort") & placebos["estimate"].notna() & placebos["std_error"].notna() & placebos["df"].notna()]
-    rows = rows.loc[[effect.estimate_id.startswith(str(analysis)) for analysis in rows["analysis"]]]
-    if len(rows) != 1:
-        return None
-    row = rows.iloc[0]
-    return (float(row["estimate"]) * days_per_point, float(row["std_error"]) * days_per_point, float(row["df"]))
+        return {}
+    usable = placebos.loc[placebos[["estimate", "std_error", "df"]].notna().all(axis=1) & placebos["check"].isin(PLACEBOS)]
+    own = usable.loc[[f"{effect.estimate_id}_".startswith(f"{analysis}_") for analysis in usable["analysis"]]]
+    return {row.check: (row.estimate * days_per_point, row.std_error * days_per_point, row.df)
+            for row in sorted(own.itertuples(), key=lambda row: PLACEBOS.index(row.check))}
 
 
 def half_life_sentence(rules: Persistence) -> str:
@@ -174,8 +169,9 @@ def tornado_table(case: Case, values: Sequence[Valuation], rules: ValueForMoneyS
     ratio = ratio_set(case.effect, case.cost)
     rows = [("extra_days", "any", name, low, high, ends[0][0], ends[1][0], days, DAYS) for name, low, high, ends in moved]
     if why_withheld(case.effect, ratio) is None:
+        vague = {_bias_name(name) for name, bias in case.biases.items() if _withheld_without(case, bias)}
         rows += [("cost_per_extra_day", "any", name, low, high, ends[0][1] / ends[0][0], ends[1][1] / ends[1][0], cost / days, PER_DAY)
-                 for name, low, high, ends in moved]
+                 for name, low, high, ends in moved if name not in vague]
     for value in values:
         if value.share_range is not None or value.scenario not in (BASE_CASE, EARNINGS_SHARE):
             continue
@@ -215,9 +211,18 @@ def _moves(case: Case, rules: ValueForMoneySection):
     scale = rules.scale
     if scale.low is not None and scale.high is not None:
         yield "scale", scale.low, scale.high, tuple((days, cost * at_scale(case, value)) for value in (scale.low, scale.high))
-    if case.bias is not None:
-        less = without_bias(case.effect, case.bias).extra_days
-        yield "bias of the placebo cohort", 0.0, case.bias[0], ((days, cost), (less, cost))
+    for name, bias in case.biases.items():
+        yield _bias_name(name), 0.0, bias[0], ((days, cost), (without_bias(case.effect, bias).extra_days, cost))
+
+
+def _bias_name(placebo: str) -> str:
+    return f"bias seen in the {placebo}"
+
+
+def _withheld_without(case: Case, bias: tuple[float, float, float]) -> bool:
+    """Whether a ratio is withheld once a bias is taken off the effect, with its uncertainty."""
+    less = without_bias(case.effect, bias)
+    return why_withheld(less, ratio_set(less, case.cost)) is not None
 
 
 def _worths(value: Valuation, rules: ValueForMoneySection) -> list[tuple[str, float, float]]:
@@ -281,8 +286,8 @@ def _scenarios(case: Case, rules: ValueForMoneySection):
     for correlation in _ends(rules.cost_effect_correlation):
         if correlation != usual:
             yield "correlation", f"cost and effect correlated {correlation:+g}", *own, correlation
-    if case.bias is not None:
-        yield "bias", "less the apparent effect in the placebo cohort", without_bias(case.effect, case.bias), case.cost, usual
+    for name, bias in case.biases.items():
+        yield "bias", f"less the apparent effect in the {name}", without_bias(case.effect, bias), case.cost, usual
     for benefit in rules.benefits:
         if benefit.causal_share is not None:
             yield "causal share", "all else as in the base case", *own, usual

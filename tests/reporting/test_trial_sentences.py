@@ -244,3 +244,26 @@ def test_other_choices_of_analysis_are_told_with_their_range_and_joint_test():
     assert text == ("Over 3 registered choices of analysis the effect lies between 0.5 and 1.7 points, half of them at 1.0 or more; 1 more could not be estimated. "
                     "Dealt out anew by chance, mentors would give so large a median in 1.2% of cases.")  # fmt: skip
     assert "No other choices" in trial_sentences.other_choices(curve.iloc[:0], joint.iloc[:0])
+
+
+def test_places_plan_with_the_planning_table_and_flips_are_said_for_both_values_of_a_day():
+    places = pd.DataFrame([{"place": "school", "roll": 1000, "persistent_absentees": 265, "severe_absentees": 34, "referred": 16, "starts": 10.2, "mentors": 0.26,
+                            "cost": 14_088.0, "extra_days": 15.0, "days_low": 3.0, "days_high": 27.0, "conf_level": 0.95, "valuation": "base case",
+                            "value_per_day": 100.0, "break_even_days": 8.8, "probability_breaking_even": 0.001}])
+    said = trial_money.planning_lines(places)
+    assert said.startswith("- A school with 1,000 pupils") and "£14,088" in said and "95% interval 3 to 27" in said and "below 1%" in said
+    assert "without an end" in trial_money.planning_lines(places.assign(days_low=float("nan"), days_high=float("nan")))
+    assert "nothing can be planned" in trial_money.planning_lines(places.iloc[:0])
+    moved = pd.DataFrame([("net_benefit", "base case", "value of a day", -50.0, 80.0, -10.0), ("net_benefit", "base case", "scale", -12.0, -8.0, -10.0),
+                          ("net_benefit", "earnings, causal share", "causal share", -90.0, 300.0, 20.0)],
+                         columns=["outcome", "scenario", "input", "at_low", "at_high", "base"])
+    flips = trial_money.flips(moved, "earnings, causal share")
+    assert "In the base case, at its best estimate, the programme does not pay" in flips and "most easily: value of a day." in flips
+    assert "the programme pays" in flips and "most easily: causal share." in flips
+    assert "not estimated" in trial_money.flips(moved.iloc[:0], "base case")
+
+
+def test_an_interval_without_an_end_is_said_and_not_printed_as_a_number():
+    table = appraisal({("base case", "net_benefit"): {"value": -780.0, "conf_low": None, "conf_high": None}, ("base case", "value_per_day"): {"value": 100.0}})
+    said = text_of(trial_money.money(table, COSTS, "public_sector", "referred", "base case"))
+    assert "95% interval without an end" in said["money_net_benefit"]

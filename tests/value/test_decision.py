@@ -27,7 +27,7 @@ from evaluation.value import (
     information_sentence,
     information_table,
     input_table,
-    placebo_bias,
+    placebo_biases,
     planning_sentences,
     planning_table,
     scenario_table,
@@ -130,6 +130,14 @@ def test_no_ratio_stands_in_the_tornado_where_it_is_withheld(rules):
     assert "cost_per_extra_day" not in set(table["outcome"]) and "extra_days" in set(table["outcome"])
 
 
+def test_no_ratio_stands_where_a_placebos_bias_leaves_an_effect_that_may_be_zero(rules):
+    biases = {"placebo start": (0.4, 0.9, 20.0), "placebo referral": (0.1, 0.05, 20.0)}
+    table = tornado_table(case(biases=biases), valuations(rules.value_per_day), rules)
+    ratios = set(table.loc[table["outcome"].eq("cost_per_extra_day"), "input"])
+    assert "bias seen in the placebo referral" in ratios and "bias seen in the placebo start" not in ratios
+    assert "bias seen in the placebo start" in set(table.loc[table["outcome"].eq("extra_days"), "input"])
+
+
 def test_what_flips_the_answer_is_said(rules):
     values = valuations(rules.value_per_day, rules.benefits)
     none = tornado_table(case(), values, rules)
@@ -165,10 +173,11 @@ def test_the_placebos_apparent_effect_is_taken_off_with_its_uncertainty(rules):
     assert (less.extra_days, less.std_error, less.df) == (1.5, pytest.approx(spread), pytest.approx(df))
     assert less.conf_low == pytest.approx(1.5 - student.ppf(0.975, df) * spread)
     placebos = pd.DataFrame([("placebo cohort", "B_referred_within_area_matched", 0.4, 0.2, 15.0), ("placebo cohort", "A_eligible_within_area", 9.0, 1.0, 15.0),
-                             ("placebo start", "B_referred_within_area_matched", 9.0, 1.0, 15.0)], columns=["check", "analysis", "estimate", "std_error", "df"])
-    assert placebo_bias(placebos, effect(), 0.5) == (0.2, 0.1, 15.0)
-    assert placebo_bias(placebos.iloc[1:], effect(), 0.5) is None and placebo_bias(None, effect(), 0.5) is None
-    table = scenario_table(case(bias=(0.5, 0.3, 20.0)), valuations(rules.value_per_day), rules, draws=DRAWS, seed=1)
+                             ("placebo cohort, every window", "B_referred_within_area_matched", 9.0, 1.0, 15.0),
+                             ("placebo referral", "B_referred", -0.2, 0.1, 9.0), ("placebo start", "B_ref", 9.0, 1.0, 15.0)], columns=["check", "analysis", "estimate", "std_error", "df"])
+    assert placebo_biases(placebos, effect(), 0.5) == {"placebo cohort": (0.2, 0.1, 15.0), "placebo referral": (-0.1, 0.05, 9.0)}
+    assert placebo_biases(placebos.assign(df=float("nan")), effect(), 0.5) == placebo_biases(None, effect(), 0.5) == {}
+    table = scenario_table(case(biases={"placebo cohort": (0.5, 0.3, 20.0)}), valuations(rules.value_per_day), rules, draws=DRAWS, seed=1)
     assert table.loc[table["group"].eq("bias"), "extra_days"].tolist() == [1.5]
     assert "bias" not in set(scenario_table(case(), valuations(rules.value_per_day), rules, draws=DRAWS, seed=1)["group"])
 
