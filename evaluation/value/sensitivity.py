@@ -216,7 +216,7 @@ def _moves(case: Case, rules: ValueForMoneySection):
 
 
 def _bias_name(placebo: str) -> str:
-    return f"bias seen in the {placebo}"
+    return f"bias ({placebo})"
 
 
 def _withheld_without(case: Case, bias: tuple[float, float, float]) -> bool:

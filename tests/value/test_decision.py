@@ -134,8 +134,8 @@ def test_no_ratio_stands_where_a_placebos_bias_leaves_an_effect_that_may_be_zero
     biases = {"placebo start": (0.4, 0.9, 20.0), "placebo referral": (0.1, 0.05, 20.0)}
     table = tornado_table(case(biases=biases), valuations(rules.value_per_day), rules)
     ratios = set(table.loc[table["outcome"].eq("cost_per_extra_day"), "input"])
-    assert "bias seen in the placebo referral" in ratios and "bias seen in the placebo start" not in ratios
-    assert "bias seen in the placebo start" in set(table.loc[table["outcome"].eq("extra_days"), "input"])
+    assert "bias (placebo referral)" in ratios and "bias (placebo start)" not in ratios
+    assert "bias (placebo start)" in set(table.loc[table["outcome"].eq("extra_days"), "input"])
 
 
 def test_what_flips_the_answer_is_said(rules):

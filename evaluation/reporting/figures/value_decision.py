@@ -100,6 +100,8 @@ def tornado_figure(table: pd.DataFrame, outcome: str, scenario: str) -> Figure:
         For each input a bar to the outcome at its low value (hatched) and one to that at its high value, from the base line; each
         end is labelled with the input's value.
     """
+    from matplotlib.ticker import MaxNLocator
+
     rows = table.loc[table["outcome"].eq(outcome) & table["scenario"].eq(scenario)].reset_index(drop=True)
     base, unit = rows["base"].iloc[0], rows["unit"].iloc[0]
     figure = new_figure(height=1.9 + 0.62 * len(rows))
@@ -122,6 +124,7 @@ def tornado_figure(table: pd.DataFrame, outcome: str, scenario: str) -> Figure:
     ax.set_yticks(range(len(rows)), [value_words(name).capitalize() if name.islower() else name for name in rows["input"]])
     ax.invert_yaxis()
     ax.set_xlabel(UNITS[unit] if outcome == "extra_days" else f"{OUTCOMES[outcome]} ({UNITS[unit]})")
+    ax.xaxis.set_major_locator(MaxNLocator(5))
     if outcome != "extra_days":
         _pounds(ax, "x")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper left", ncols=3, frameon=False, fontsize=BODY_POINTS, labelcolor=TEXT_COLOUR)
@@ -181,7 +184,7 @@ def _input_text(name: str, value: float) -> str:
     if name in ("take-up", "causal share"):
         return f"{number_text(100 * value, 0)}%"
     if name == "half-life after support":
-        return f"{number_text(value, 0)} half-terms"
+        return "1 half-term" if value == 1 else f"{number_text(value, 0)} half-terms"
     return f"{number_text(value, 1)} times" if name == "scale" else f"{number_text(value, 2)} days"
 
 
