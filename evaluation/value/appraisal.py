@@ -175,7 +175,7 @@ def _present_values(effect: DaysEffect, cost: PupilCost, value: Valuation, prese
         return _row(name, measure, middle, unit, low=middle - reach, high=middle + reach, form="interval", standing=standing)
 
     rows = [net(1.0, 1.0, "npsv_per_pupil", f"GBP per pupil, present value in {present.base_year}"),
-            net(1.0, pupils, "npsv", f"GBP for {pupils} pupils, present value in {present.base_year}")]
+            net(1.0, pupils, "npsv", f"GBP for all pupils {cost.denominator}, present value in {present.base_year}")]
     if weight is not None:
         rows.append(net(weight, 1.0, "npsv_weighted_per_pupil", f"GBP per pupil, present value in {present.base_year}, weighted"))
     if spent > point * spent_error and effect.bounded:
