@@ -86,6 +86,10 @@ VALUES = {
     "npsv_per_pupil": "net present social value per pupil",
     "npsv_weighted_per_pupil": "net present social value per pupil, weighted",
     "benefit_cost_ratio": "benefits over costs",
+    "share_out_of_persistent_absence": "pupils out of persistent absence",
+    "share_out_of_severe_absence": "pupils out of severe absence",
+    "cost_per_pupil_out_of_persistent_absence": "cost per pupil out of persistent absence",
+    "cost_per_pupil_out_of_severe_absence": "cost per pupil out of severe absence",
     "delivery_model": "delivery model",
     "up_to": "up to",
     # values of a day and what they rest on

@@ -14,14 +14,15 @@ from .ratio import FiellerSet, fieller_set
 from .sensitivity import Case, flip_sentence, half_life_sentence, headline_case, input_table, placebo_biases, scenario_table, set_up_share, tornado_table
 from .strategies import StrategyComparison, compare_strategies
 from .terms import (
-    AppraisalSpec, DaysEffect, PresentValue, PupilCost, Valuation, counted, days_effect, feasible_days, pupil_cost, referred_per_pupil, valuations,
+    AppraisalSpec, DaysEffect, PresentValue, PupilCost, Valuation, annual_effect, counted, days_effect, feasible_days, pupil_cost, referred_per_pupil,
+    valuations,
 )
-from .wording import cost_per_day_sentence, cost_words, headline_row, share_sentence, vat_note, worth_sentence
+from .wording import brought_out_sentence, cost_per_day_sentence, cost_words, headline_row, share_sentence, vat_note, worth_sentence
 
 __all__ = [
     "Acceptability", "AppraisalSpec", "Case", "DaysEffect", "FiellerSet", "HalfLife", "InformationValue", "PresentValue",
-    "PupilCost", "StrategyComparison", "Valuation", "acceptability", "acceptability_sentence", "acceptability_table",
-    "appraisal_table", "appraise", "check_costs", "comparable_costs", "compare_strategies", "cost_band", "cost_per_day_sentence",
+    "PupilCost", "StrategyComparison", "Valuation", "acceptability", "annual_effect", "acceptability_sentence", "acceptability_table",
+    "appraisal_table", "appraise", "brought_out_sentence", "check_costs", "comparable_costs", "compare_strategies", "cost_band", "cost_per_day_sentence",
     "cost_words", "costs_by_perspective", "counted", "days_effect", "decision_population", "discount_factor",
     "distributional_weight", "draw_plane", "draw_shares", "eef_cost", "estimate_half_life", "feasible_days", "fieller_set",
     "flip_sentence", "half_life_sentence", "frontier_sentence", "headline_case", "headline_plane", "headline_row", "information_sentence", "information_table",

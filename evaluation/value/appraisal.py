@@ -16,7 +16,9 @@ from evaluation.errors import DataError
 
 from .plane import draw_plane, mark_breaking_even, net_benefit, worth_by_draw
 from .ratio import FiellerSet, fieller_set
-from .terms import AppraisalSpec, DaysEffect, PresentValue, PupilCost, Valuation, counted, days_effect, pupil_cost, referred_per_pupil, same_pupils
+from .terms import (
+    AppraisalSpec, DaysEffect, PresentValue, PupilCost, Valuation, annual_effect, counted, days_effect, pupil_cost, referred_per_pupil, same_pupils,
+)
 from .text import number
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 PER_DAY = "GBP per extra day"
 PER_PUPIL = "GBP per pupil"
+COLUMNS = ("scenario", "measure", "value", "conf_low", "conf_high", "set_form", "unit", "withheld", "standing")
 DAYS_PER_PUPIL = "days per pupil over the measured window"
 
 
@@ -73,7 +76,7 @@ def appraise(effect: DaysEffect, cost: PupilCost, values: Sequence[Valuation], *
         fixed = value.share_range is None
         rows += _present_values(effect, cost, value, present, weight) if fixed and present is not None else []
         rows += _measures_at_value(effect, cost, ratio, plane, value) if fixed else _measures_at_uncertain_share(plane, value, seed)
-    table = pd.DataFrame(rows, columns=["scenario", "measure", "value", "conf_low", "conf_high", "set_form", "unit", "withheld", "standing"])
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.assign(perspective=cost.perspective, denominator=cost.denominator, estimand=effect.estimand,
                         conf_level=effect.conf_level, price_base=cost.price_base, cost_basis=cost.basis,
                         referred_per_pupil=cost.referred_per_pupil, estimate_id=effect.estimate_id)
@@ -86,14 +89,45 @@ def ratio_set(effect: DaysEffect, cost: PupilCost) -> FiellerSet:
     return fieller_set(cost.amount, cost.std_error, effect.extra_days, effect.std_error, df=effect.df, conf_level=effect.conf_level)
 
 
-def why_withheld(effect: DaysEffect, ratio: FiellerSet) -> str | None:
-    """Why a single cost per extra day would mislead, or None when it may be given."""
+ANNUAL = {"annual_persistent_absence": "persistent_absence", "annual_severe_absence": "severe_absence"}
+"""Outcomes over full academic years, and what a pupil is then out of. A window's rate is not a year's, so no window is among them."""
+
+
+def _brought_out(estimates: pd.DataFrame, effect: DaysEffect, cost: PupilCost) -> pd.DataFrame:
+    """Pupils brought out of persistent, and of severe, absence over a full academic year, and what each cost; no rows where not estimated."""
+    import pandas as pd
+
+    rows = []
+    for outcome, name in ANNUAL.items():
+        share = annual_effect(estimates, effect, outcome=outcome)
+        if share is None:
+            continue
+        same_pupils(share, cost)
+        ratio = ratio_set(share, cost)
+        why = why_withheld(share, ratio, what="pupils", out_of=name)
+        own = (
+            _row("any", f"share_out_of_{name}", share.extra_days, "share of pupils over full academic years", low=share.conf_low, high=share.conf_high, form="interval"),
+            _ratio_row("any", f"cost_per_pupil_out_of_{name}", cost.amount / share.extra_days if share.extra_days else math.nan, ratio,
+                       "GBP per pupil brought out", why),
+        )
+        rows += [(*row, share.estimate_id) for row in own]
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "estimate_id"])
+    return table.assign(perspective=cost.perspective, denominator=cost.denominator, estimand=effect.estimand, conf_level=effect.conf_level,
+                        price_base=cost.price_base, cost_basis=cost.basis, referred_per_pupil=cost.referred_per_pupil)
+
+
+def why_withheld(effect: DaysEffect, ratio: FiellerSet, *, what: str = "days", out_of: str = "") -> str | None:
+    """Why a single cost per extra day, or per pupil brought out of absence, would mislead, or None when it may be given."""
     level = f"{100 * effect.conf_level:g}%"
     if not effect.bounded:
         return f"The {level} interval of the effect has no end, so a single ratio could be any size and either sign"
     if effect.includes_zero:
-        return (f"The {level} interval of the effect ({number(effect.conf_low, 2)} to {number(effect.conf_high, 2)} days) includes zero, so a single "
-                "ratio could be any size and either sign")
+        ends = f"{number(effect.conf_low, 2)} to {number(effect.conf_high, 2)} days"
+        if what == "pupils":
+            ends = f"{number(100 * effect.conf_low, 1)} to {number(100 * effect.conf_high, 1)} in 100 pupils out of {out_of.replace('_', ' ')}"
+        return f"The {level} interval of the effect ({ends}) includes zero, so a single ratio could be any size and either sign"
+    if effect.extra_days < 0 and what == "pupils":
+        return f"More pupils were in {out_of.replace('_', ' ')}, so there is none to divide the cost by"
     if effect.extra_days < 0:
         return "Pupils attended fewer days, so there is no extra day to divide the cost by"
     if not ratio.bounded:
@@ -230,6 +264,9 @@ def appraisal_table(estimates: pd.DataFrame, costs: pd.DataFrame, values: Sequen
             effect, cost = terms_of(estimates, costs, spec, denominator=pupils, perspective=view)
             parts.append(appraise(effect, cost, values, draws=spec.draws, seed=spec.seed, correlation=spec.correlation, weight=spec.weight,
                                   present=None if spec.present is None else spec.present[view]))
+            brought = _brought_out(estimates, effect, cost)
+            if len(brought):
+                parts.append(brought)
     table = pd.concat(parts, ignore_index=True)
     table["headline"] = table["perspective"].eq(spec.perspective) & table["denominator"].eq(spec.denominator)
     return table

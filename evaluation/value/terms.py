@@ -173,8 +173,43 @@ def days_effect(estimates: pd.DataFrame, *, level: str, estimand: str, outcome: 
         found = ", ".join(rows["estimate_id"]) or "none"
         raise ContractError(f"one effect is needed, found {found}", where=where,
                             mend="register which estimate leads, or correct `estimand_by_denominator` and `outcome`")
-    row = rows.iloc[0]
-    test = row["test"] if "test" in rows.columns and isinstance(row["test"], str) else None
+    return _carried(rows.iloc[0], where)
+
+
+def annual_effect(estimates: pd.DataFrame, days: DaysEffect, *, outcome: str) -> DaysEffect | None:
+    """The effect on a yearly outcome of the same comparison, as a share of pupils; positive is better.
+
+    Parameters
+    ----------
+    estimates : DataFrame
+        Table ``estimates``.
+    days : DaysEffect
+        The comparison: its pupils, estimand, and the design of its row.
+    outcome : str
+        ``annual_persistent_absence`` or ``annual_severe_absence``: over full academic years. A window's rate will not do.
+
+    Returns
+    -------
+    DaysEffect or None
+        With shares of pupils where days would stand; None where it was not estimated.
+    """
+    if not outcome.startswith("annual_"):
+        raise ContractError(f"`{outcome}` is not measured over full academic years, so nobody can be said to be out of it", where="value for money",
+                            mend="use an outcome over full academic years")
+    own = estimates.loc[estimates["estimate_id"].eq(days.estimate_id)]
+    rows = estimates.loc[estimates["outcome"].eq(outcome) & estimates["level"].eq(days.level) & estimates["estimand"].eq(days.estimand)]
+    for column in ("design", "method", "part", "weighting"):
+        if column in rows and len(own) == 1:
+            rows = rows.loc[rows[column].eq(own[column].iloc[0])]
+    if len(rows) != 1 or rows[["estimate", "std_error", "df"]].isna().any(axis=None):
+        return None
+    found = _carried(rows.iloc[0], f"table `estimates`, {rows['estimate_id'].iloc[0]}")
+    return replace(found, extra_days=found.extra_days / 100, std_error=found.std_error / 100, conf_low=found.conf_low / 100, conf_high=found.conf_high / 100)
+
+
+def _carried(row: pd.Series, where: str) -> DaysEffect:
+    """A row of the estimates as an effect with its distribution; positive is better."""
+    test = row["test"] if "test" in row.index and isinstance(row["test"], str) else None
     shuffled = test is not None and RANDOMISATION in test
     needed = ["estimate", "std_error", "df", *([] if shuffled else ["conf_low", "conf_high"])]
     if row[needed].isna().any() or not row["std_error"] > 0:
@@ -182,9 +217,10 @@ def days_effect(estimates: pd.DataFrame, *, level: str, estimand: str, outcome: 
                                 where=f"{where} ({row['estimate_id']})",
                                 mend="leave the value for money out of this run, or register an effect that can be estimated")
     sign = -1.0 if row["direction"] == "absence" else 1.0
-    ends = (sign * (-math.inf if row["conf_low"] != row["conf_low"] else row["conf_low"]), sign * (math.inf if row["conf_high"] != row["conf_high"] else row["conf_high"]))
-    effect = DaysEffect(level=level, estimand=estimand, extra_days=float(sign * row["estimate"]), std_error=float(row["std_error"]),
-                        df=float(row["df"]), conf_low=float(min(ends)), conf_high=float(max(ends)), conf_level=float(row["conf_level"]),
+    low, high = (end if limit != limit else limit for limit, end in ((row["conf_low"], -math.inf), (row["conf_high"], math.inf)))
+    ends = sorted((sign * low, sign * high))
+    effect = DaysEffect(level=row["level"], estimand=row["estimand"], extra_days=float(sign * row["estimate"]), std_error=float(row["std_error"]),
+                        df=float(row["df"]), conf_low=float(ends[0]), conf_high=float(ends[1]), conf_level=float(row["conf_level"]),
                         estimate_id=str(row["estimate_id"]), test=test)
     return _from_interval(effect) if shuffled and effect.bounded else effect
 

@@ -109,6 +109,28 @@ def share_sentence(appraisal: pd.DataFrame) -> str:
             f"({held}{beyond}); how much is, is not known.")
 
 
+def brought_out_sentence(appraisal: pd.DataFrame) -> str:
+    """Pupils brought out of persistent and of severe absence over a full academic year and what each cost, or why it is not said."""
+    said = []
+    for name in ("persistent_absence", "severe_absence"):
+        words = name.replace("_", " ")
+        if not (appraisal["headline"] & appraisal["measure"].eq(f"share_out_of_{name}")).any():
+            said.append(f"How many pupils were brought out of {words} is not said: it needs full academic years before and after, and no such effect was estimated "
+                        "for these pupils.")
+            continue
+        share, cost = headline_row(appraisal, f"share_out_of_{name}"), headline_row(appraisal, f"cost_per_pupil_out_of_{name}")
+        level, found = f"{100 * share['conf_level']:g}%", _set_of(cost)
+        ended = share["conf_low"] == share["conf_low"]
+        interval = f"{number(100 * share['conf_low'], 1)} to {number(100 * share['conf_high'], 1)}" if ended else "without an end"
+        said.append(f"Of 100 pupils {share['denominator']}, {number(100 * share['value'], 1)} more than among similar pupils were out of {words} over a full academic year "
+                    f"({level} interval {interval}).")
+        if isinstance(cost["withheld"], str):
+            said.append(f"No cost for each is given. {cost['withheld']}. The {level} confidence set is {found.sentence().replace('buys no extra day', 'brings nobody out')}.")
+        else:
+            said.append(f"Each cost {pounds(cost['value'])} ({level} set {found.sentence()}).")
+    return " ".join(said)
+
+
 def _range(row: pd.Series) -> str:
     return f"{pounds(row['conf_low'])} to {pounds(row['conf_high'])}" if row["conf_low"] == row["conf_low"] else "interval without an end"
 

@@ -13,11 +13,14 @@ from evaluation.protocol.value import BenefitStream, Quantity
 from evaluation.value import (
     DaysEffect,
     PupilCost,
+    annual_effect,
     appraisal_table,
     appraise,
+    brought_out_sentence,
     days_effect,
     draw_plane,
     draw_shares,
+    fieller_set,
     headline_plane,
     mark_breaking_even,
     net_benefit,
@@ -381,3 +384,41 @@ def test_a_randomisation_interval_without_an_end_gives_no_ratio_and_no_interval(
         assert row[["conf_low", "conf_high"]].isna().all() and row["set_form"] == "all", measure
     assert "has no end" in measured(table, "cost_per_extra_day")["withheld"]
     assert np.isnan(measured(table, "cost_per_extra_day")["value"])
+
+
+def yearly(**changes) -> pd.DataFrame:
+    """The effect in days and, of the same comparison, on persistent absence over full academic years."""
+    both = pd.concat([estimates(), estimates(estimate_id="B_referred_annual_persistent_absence", outcome="annual_persistent_absence", headline=False,
+                                             scale="percentage points of pupils", estimate=-12.0, std_error=4.0, df=20.0, conf_low=-20.3, conf_high=-3.7)],
+                     ignore_index=True).assign(design="within_area", method="matched", part="all stacks", weighting="pupils")
+    for column, value in changes.items():
+        both.loc[1, column] = value
+    return both
+
+
+def test_pupils_brought_out_of_persistent_absence_cost_what_they_cost_over_a_full_year():
+    table = appraisal_table(yearly(), costs(), VALUES, spec())
+    own = table.loc[table["headline"]].set_index("measure")
+    assert own.loc["share_out_of_persistent_absence", ["value", "conf_low", "conf_high"]].tolist() == pytest.approx([0.12, 0.037, 0.203])
+    found = own.loc["cost_per_pupil_out_of_persistent_absence"]
+    assert found["value"] == pytest.approx(900 / 0.12) and found["estimate_id"] == "B_referred_annual_persistent_absence"
+    limits = fieller_set(900, 45, 0.12, 0.04, df=20)
+    assert (found["conf_low"], found["conf_high"]) == pytest.approx((limits.low, limits.high))
+    said = brought_out_sentence(table)
+    assert "Of 100 pupils referred, 12.0 more than among similar pupils were out of persistent absence" in said and "Each cost £7,500" in said
+    assert "brought out of severe absence is not said" in said
+    assert table.duplicated(["perspective", "denominator", "scenario", "measure"]).sum() == 0
+
+
+def test_a_yearly_effect_that_may_be_zero_gives_no_cost_for_each_pupil():
+    table = appraisal_table(yearly(conf_low=-13.0, conf_high=3.0, estimate=-5.0), costs(), VALUES, spec())
+    row = table.loc[table["headline"] & table["measure"].eq("cost_per_pupil_out_of_persistent_absence")].iloc[0]
+    assert np.isnan(row["value"]) and "\u22123.0 to 13.0 in 100 pupils out of persistent absence) includes zero" in row["withheld"]
+    assert "No cost for each is given" in brought_out_sentence(table)
+
+
+def test_only_the_headlines_own_comparison_and_full_years_count():
+    for change in ({"design": "between_areas"}, {"part": "later years"}, {"method": "same rule, no matching"}, {"std_error": np.nan}):
+        assert "share_out_of_persistent_absence" not in set(appraisal_table(yearly(**change), costs(), VALUES, spec())["measure"]), change
+    with pytest.raises(ContractError, match="full academic years"):
+        annual_effect(yearly(), effect(), outcome="persistent_absence")
