@@ -99,4 +99,7 @@ def planning_sentences(table: pd.DataFrame, valuation: str = BASE_CASE) -> list[
 
 
 def _posts(mentors: float) -> str:
-    return "1.0 full-time mentor" if f"{mentors:.1f}" == "1.0" else f"{mentors:.1f} full-time mentors"
+    said = f"{mentors:.1f}"
+    if mentors < 0.95:
+        return f"{said} of a full-time mentor"
+    return "1 full-time mentor" if said == "1.0" else f"{said} full-time mentors"

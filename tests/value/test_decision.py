@@ -35,7 +35,8 @@ from evaluation.value import (
     valuations,
 )
 from evaluation.value.discounting import GREEN_BOOK
-from evaluation.value.sensitivity import at_scale, flipping_inputs, switching_values, without_bias
+from evaluation.value.inputs import switching_values
+from evaluation.value.sensitivity import at_scale, flipping_inputs, without_bias
 
 DRAWS = 5_000
 ROOT = Path(__file__).parents[2]
