@@ -96,6 +96,14 @@ def test_three_draws_by_hand():
     assert found.limits.set_index("strategy").loc["mentor", "probability_largest_effect"] == 0.75
 
 
+def test_the_frontier_follows_the_mean_and_not_the_strategy_most_often_best():
+    cost = pd.DataFrame({"usual": [0.0] * 4, "mentor": [10.0] * 4})
+    effect = pd.DataFrame({"usual": [0.0] * 4, "mentor": [0.0, 0.0, 0.0, 9.0]})
+    found = acceptability(cost, effect, [10.0])
+    # Net benefit of the mentor: -10, -10, -10, 80; best in one draw of four, mean 12.5
+    assert found.frontier[["strategy", "probability"]].iloc[0].tolist() == ["mentor", 0.25]
+
+
 def test_the_curve_tends_to_its_limit_and_its_least_loss_is_the_information():
     cost, effect = reference_draws()
     found = acceptability(cost, effect, [0, 100, 1e9])

@@ -107,7 +107,7 @@ def test_bands_of_cost(amount, band):
 
 def eef_rows() -> pd.DataFrame:
     return pd.DataFrame(
-        [("2022/23", "set-up", "training", 6_000.0), ("2022/23", "running", "mentor pay", 20_000.0), ("2022/23", "running", "school staff time", 1_500.0),
+        [("2022/23", "set-up", "training", 6_000.0), ("2022/23", "running", "mentor pay", 20_000.0), ("2022/23", "set-up", "school staff time", 1_500.0),
          ("2023/24", "running", "mentor pay", 30_000.0), ("2023/24", "prerequisite", "materials", 900.0), ("2024/25", "running", "mentor pay", 24_000.0),
          ("2024/25", "running", "family time", 700.0)],
         columns=["period", "kind", "category", "amount"],
