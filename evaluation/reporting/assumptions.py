@@ -30,7 +30,8 @@ def assumptions_log(protocol: ProtocolHeader, notes: Mapping[str, str], switchin
     notes : mapping of str to str
         What stands beside each value of the params file, by key ("matching.caliper").
     switching : mapping of str to str, optional
-        By place of a value in its section ("persistence.half_life"), where the answer would turn round, in words.
+        By place of a value in its section ("persistence.half_life"; "lifetime earnings: causal_share" for one of a list), where the answer would
+        turn round, in words.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def _rows(model: Any, section: str, place: tuple[str, ...], notes: Mapping[str, 
     for name, field in type(model).model_fields.items():
         value, key = getattr(model, name), ".".join((*place, name))
         label = _words(": ".join((*place[1:], name)))
-        meaning, turn = field.description or "", switching.get(".".join((*place[1:], name)), NOT_SOUGHT)
+        meaning, turn = field.description or "", switching.get(".".join((*place[1:], name)), switching.get(f"{place[-1]}: {name}", NOT_SOUGHT))
         if isinstance(value, Quantity):
             ends = [_plain(end) for end in (value.low, value.high) if end is not None]
             spread = f" ({' to '.join(ends) if len(ends) == 2 else f'at least {ends[0]}' if value.high is None else f'up to {ends[0]}'})" if ends else ""
@@ -79,6 +80,10 @@ def _rows(model: Any, section: str, place: tuple[str, ...], notes: Mapping[str, 
             yield _words(section), label, f"{_plain(value.value)}{spread}", value.unit, meaning, source, STANDINGS[value.standing], turn
         elif isinstance(value, BaseModel):
             yield from _rows(value, section, (*place, name), notes, switching)
+        elif isinstance(value, (list, tuple)) and any(isinstance(part, Quantity) for item in value if isinstance(item, BaseModel) for _, part in item):
+            for number, item in enumerate(value, 1):
+                called = next((str(part) for _, part in item if isinstance(part, str)), str(number))
+                yield from _rows(item, section, (*place, name, called), notes, switching)
         else:
             note = notes.get(key, "")
             unit = (field.json_schema_extra or {}).get("unit", "")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pydantic import Field
 
-from evaluation.protocol.base import Amendment
+from evaluation.protocol.base import Amendment, Quantity, Section
 from evaluation.protocol.load import load_protocol
 from evaluation.reporting.assumptions import amendments_text, assumptions_log, switching_words
 from evaluation.reporting.glossary import TERMS, glossary
@@ -42,7 +43,8 @@ def test_a_sourced_number_keeps_value_range_unit_source_and_standing(trial):
     row, sourced = log.loc["Value per day"], trial.protocol.value_for_money.value_per_day
     assert row["value"] == "100 (21 to 375)" and row["unit"] == sourced.unit and row["source"].startswith(sourced.source)
     assert row["standing"] == "a planning choice" and row["switching_value"] == "£1,043 a day"
-    assert log.loc["Earnings per day", "standing"] == "secondary source, not verified"
+    earnings = log.loc[log.index.str.contains("arnings") & log["unit"].str.contains("per day")].iloc[0]
+    assert earnings["standing"] == "secondary source, not verified"
     assert log.loc["Minimum sessions", "switching_value"] == "not sought"
 
 
@@ -56,6 +58,28 @@ def test_switching_values_come_from_the_appraisals_inputs():
     inputs = pd.DataFrame([("value_per_day", 1043.2, "value of a day at which it pays"), ("scale", None, "no scale would pay"), ("cost", None, None)],
                           columns=["input", "switching_value", "switching_text"])  # fmt: skip
     assert switching_words(inputs) == {"value_per_day": "1,043.20: value of a day at which it pays", "scale": "no scale would pay"}
+
+
+class _Stream(Section):
+    stream: str
+    per_day: Quantity = Field(description="Worth of a day")
+
+
+class _Own(Section):
+    benefits: list[_Stream] = Field(description="Streams")
+
+
+class _Study(Section):
+    value: _Own
+
+
+def test_numbers_in_a_list_of_blocks_have_a_row_each_with_their_standing():
+    per_day = Quantity(value=750, unit="GBP", source="a press report", standing="S2")
+    log = assumptions_log(_Study(value=_Own(benefits=[_Stream(stream="earnings", per_day=per_day), _Stream(stream="health", per_day=per_day)])), {},
+                          {"earnings: per_day": "beyond its range"}).set_index("name")  # fmt: skip
+    row = log.loc["Benefits: earnings: per day"]
+    assert row["value"] == "750" and row["standing"] == "secondary source, not verified" and row["switching_value"] == "beyond its range"
+    assert log.loc["Benefits: health: per day", "switching_value"] == "not sought"
 
 
 def test_what_is_not_established_says_so():
