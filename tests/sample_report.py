@@ -101,7 +101,7 @@ def main(arguments: list[str]) -> None:
         found = lint(pages[name], name)
         if found:
             raise SystemExit(f"{name}: {found[0].where}: {found[0].message}")
-        lines.append(f"- `{name}`" + (f", without {' and '.join(gone)}" if gone else ""))
+        lines.append(f"- `{name}`" + (f", without {', '.join(gone)}" if gone else ""))
     for name, page in pages.items():
         write_atomically(SAMPLE / name, page)
     with open_browser() as browser:
