@@ -18,7 +18,8 @@ BEFORE, AFTER = "baseline", "follow-up"
 MENTORED, COMPARISON = "pupils who started with a mentor", "matched comparison pupils"
 NOT_AN_EFFECT = "change among respondents, not an effect"
 DIFFERENCE = "difference between respondents of either arm"
-TOO_FEW = "too few to say"
+RESPONSE_COLUMNS = ["arm", "scale", "wave", "pupils", "answered", "scored", "share", "mean", "standard_deviation"]
+CHANGE_COLUMNS = ["scale", "what", "pupils", "schools", "mean_before", "mean_after", "estimate", "std_error", "df", "conf_low", "conf_high", "is_effect", "text"]
 
 
 def check_key(scores: pd.DataFrame) -> None:
@@ -92,7 +93,7 @@ def survey_response(scores: pd.DataFrame, pupils: pd.DataFrame) -> pd.DataFrame:
                 lines.append({"arm": arm, "scale": scale, "wave": wave, "pupils": of, "answered": int((own["items_answered"] > 0).sum()), "scored": len(known),
                               "share": 100.0 * len(known) / of if of else None, "mean": float(known.mean()) if len(known) else None,
                               "standard_deviation": float(known.std(ddof=1)) if len(known) > 1 else None})
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=RESPONSE_COLUMNS)
 
 
 def survey_changes(scores: pd.DataFrame, pupils: pd.DataFrame, *, rules: ImpactSection) -> pd.DataFrame:
@@ -127,7 +128,7 @@ def survey_changes(scores: pd.DataFrame, pupils: pd.DataFrame, *, rules: ImpactS
         said = ("about pupils who answered twice; who answers is not left to chance" if known
                 else "comparison pupils did not answer, or too few did, so no effect can be told from the survey")
         lines.append({"scale": scale, "what": DIFFERENCE, **figures, "is_effect": known, "text": said})
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=CHANGE_COLUMNS)
 
 
 def _mean_change(rows: pd.DataFrame, rules: ImpactSection) -> dict:

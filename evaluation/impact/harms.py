@@ -27,6 +27,10 @@ NONE_REPORTED = "no suspension was reported, or none were supplied"
 REPORTED_SAYS = "suspensions as schools reported them, by the half-term in which each began"
 
 
+QUIET = {CONTROL: "negative controls did not move", HARM: "no harm was seen, which does not rule it out"}
+NOT_HELD = "the registers hold no such outcome, so that nothing could be checked"
+
+
 def suspension_rows(rows: pd.DataFrame, suspensions: pd.DataFrame, roles: Mapping[int, str]) -> pd.DataFrame:
     """The estimator's rows with the change in reported suspensions, from baseline to follow-up.
 
@@ -118,7 +122,7 @@ def harm_checks(table: pd.DataFrame) -> pd.DataFrame:
         wrong = rows.loc[rows["result"].isin(bad)]
         said = "; ".join(f"{title}: {result}" for title, result in zip(wrong["title"], wrong["result"], strict=True))
         lines.append({"name": name, "passed": len(rows) > 0 and wrong.empty, "value": float(len(wrong)), "unit": "outcomes",
-                      "text": said or ("negative controls did not move" if role == CONTROL else "no harm was seen, which does not rule it out")})
+                      "text": said or (NOT_HELD if rows.empty else QUIET[role])})
     return pd.DataFrame(lines)
 
 

@@ -81,6 +81,12 @@ def test_a_wave_without_a_key_is_refused():
             check_key(broken)
 
 
+def test_a_study_without_surveys_has_tables_without_rows():
+    table, pupils = scores()
+    assert survey_response(table.head(0), pupils).columns[0] == "arm" and survey_changes(table.head(0), pupils, rules=RULES).columns[0] == "scale"
+    assert survey_response(table.head(0), pupils).empty and survey_changes(table.head(0), pupils, rules=RULES).empty
+
+
 def test_who_could_have_answered_is_everyone_who_started_and_the_comparison_pupils():
     referrals = pd.DataFrame({"pupil_id": ["a", "b", "a"], "school_id": ["S1", "S1", "S2"], "started": [True, False, True],
                               "referral_date": pd.to_datetime(["2023-01-01", "2023-01-01", "2024-01-01"])})

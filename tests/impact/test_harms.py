@@ -74,6 +74,12 @@ def test_a_negative_control_that_moves_fails_and_one_that_is_still_passes():
     assert not checks["passed"].any() and "Medical" in checks.loc["negative_controls", "text"] and "suspended" in checks.loc["no_harm_seen", "text"]
 
 
+def test_registers_without_negative_controls_have_not_passed_them():
+    checks = harm_checks(found(cohort_of(), suspension_sessions=0).reset_index()).set_index("name")
+    assert not checks.loc["negative_controls", "passed"] and "hold no such outcome" in checks.loc["negative_controls", "text"]
+    assert checks.loc["no_harm_seen", "passed"] and "does not rule it out" in checks.loc["no_harm_seen", "text"]
+
+
 def test_an_outcome_that_nobody_has_is_no_number():
     table = found(cohort_of(), medical_rate=0)
     assert table.loc[REPORTED, "result"] == NOT_DONE and pd.isna(table.loc[REPORTED, "estimate"])
