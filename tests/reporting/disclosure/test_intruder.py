@@ -13,6 +13,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import eye, kron
 
 from evaluation.reporting.disclosure import suppress_cells, table_system
+from evaluation.reporting.disclosure.system import CellSystem, hierarchy
 
 
 def published_table(counts: np.ndarray, threshold: int, base: int = 1) -> tuple[dict, dict, set]:
@@ -126,3 +127,41 @@ def test_row_order_does_not_change_how_well_it_is_protected():
     for order in itertools.permutations(range(3)):
         printed, _, small = published_table(counts[list(order)], 10)
         assert all(high >= 10 for _, high in Attack(printed, (3, 3)).ranges(sorted(small, key=str), whole=False))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_totals_within_totals_are_safe_in_whole_numbers(seed):
+    """Schools in areas in a nation, by three needs: every level printed, attacked in whole numbers."""
+    random = np.random.default_rng(seed)
+    counts = random.poisson(random.gamma(1.0, 18.0, size=(6, 3)))
+    areas = {"A": (0, 1), "B": (2, 3, 4), "C": (5,)}
+    system = CellSystem()
+    sums: list[tuple[tuple, list[tuple]]] = []
+    for need in range(3):
+        for school in range(6):
+            system.add((school, need), int(counts[school, need]))
+        sums += [((area, need), [(s, need) for s in schools]) for area, schools in areas.items() if len(schools) > 1]
+    for area, schools in areas.items():
+        for need in range(3):
+            system.add((area, need), int(counts[list(schools), need].sum()))
+        sums += [((area, "all"), [(area, n) for n in range(3)])]
+        system.add((area, "all"), int(counts[list(schools)].sum()))
+    sums += [(("nation", n), [(a, n) for a in areas]) for n in (0, 1, 2, "all")]
+    for need in (0, 1, 2, "all"):
+        system.add(("nation", need), int(counts[:, need].sum() if need != "all" else counts.sum()))
+    sums += [(("nation", "all"), [("nation", n) for n in range(3)]), *((("C", n), [(5, n)]) for n in range(3))]
+    for total, parts in sums:
+        hierarchy(system, total, parts)
+    values = system.numbers()
+    small = (values > 0) & (values < 10)
+    result = suppress_cells(system, small, threshold=10)
+    assert result.unsafe == ()
+    at, hidden = {k: i for i, k in enumerate(system.keys)}, result.suppressed
+    matrix = np.zeros((len(sums), len(at)))
+    for row, (total, parts) in enumerate(sums):
+        matrix[row, at[total]] = 1
+        matrix[row, [at[p] for p in parts]] = -1
+    low, high = np.where(hidden, 0, values), np.where(hidden, 1e6, values)
+    for cell in np.flatnonzero(small):
+        ends = [milp(sign * np.eye(len(at))[cell], integrality=np.ones(len(at)), bounds=Bounds(low, high), constraints=LinearConstraint(matrix, 0, 0)).x[cell] for sign in (1, -1)]
+        assert ends[0] <= 1e-6 and ends[1] >= 10 - 1e-6, f"{system.keys[cell]} is {values[cell]:.0f}, known to lie in {ends}"
