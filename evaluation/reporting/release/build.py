@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -160,8 +161,10 @@ def edition_files(release: Path, made: date) -> dict[str, bytes]:
     dict
         Content by name: ``summary.html``, ``summary.pdf``, ``summary.docx`` and the technical ones.
     """
-    files: dict[str, bytes] = {}
-    for name, html in release_editions(release).items():
-        stem = name.removesuffix(".html")
-        files |= {name: html.encode("utf-8"), f"{stem}.pdf": edition_pdf(html, made), f"{stem}.docx": edition_docx(html, made)}
-    return files
+    pages = release_editions(release)
+    makers = {"pdf": edition_pdf, "docx": edition_docx}
+    wanted = [(name, kind) for name in pages for kind in makers]
+    with ThreadPoolExecutor(2) as pool:  # both write through programs of their own
+        made_of = dict(zip(wanted, pool.map(lambda given: makers[given[1]](pages[given[0]], made), wanted), strict=True))
+    files = {name: html.encode("utf-8") for name, html in pages.items()}
+    return files | {name.replace(".html", f".{kind}"): content for (name, kind), content in made_of.items()}
