@@ -13,7 +13,7 @@ from evaluation.design.registered import KEY
 from evaluation.errors import UnidentifiedError
 from evaluation.impact.attrition import entered_rows
 from evaluation.impact.change import ChangeEstimate
-from evaluation.impact.judge import NOT_DONE, ended, figures_of, judge, no_figures, try_change
+from evaluation.impact.judge import IMPRECISE, NOT_DONE, ended, figures_of, judge, no_figures, try_change
 from evaluation.protocol.trial import ImpactSection
 
 HARM, CONTROL = "harm", "negative control"
@@ -109,7 +109,7 @@ def _line(analysis: str, outcome: str, title: str, role: str, unit: str, rows: p
 
 
 def harm_checks(table: pd.DataFrame) -> pd.DataFrame:
-    """Negative controls and harms, a line each for the verdict: one has failed if any of its rows has.
+    """Negative controls and harms, a line each for the verdict: one has passed only if no row failed or, of a negative control, was too imprecise.
 
     Returns
     -------
@@ -117,9 +117,9 @@ def harm_checks(table: pd.DataFrame) -> pd.DataFrame:
         ``name, passed, value, unit, text``.
     """
     lines = []
-    for name, role, bad in (("negative_controls", CONTROL, ("failed", NOT_DONE)), ("no_harm_seen", HARM, (MORE,))):
+    for name, role, bad in (("negative_controls", CONTROL, (IMPRECISE, "failed", NOT_DONE)), ("no_harm_seen", HARM, (MORE,))):
         rows = table.loc[table["role"] == role]
-        wrong = rows.loc[rows["result"].isin(bad)]
+        wrong = rows.loc[rows["result"].isin(bad)].sort_values("result", key=lambda results: results.map(bad.index), kind="stable")
         said = "; ".join(f"{title}: {result}" for title, result in zip(wrong["title"], wrong["result"], strict=True))
         lines.append({"name": name, "passed": len(rows) > 0 and wrong.empty, "value": float(len(wrong)), "unit": "outcomes",
                       "text": said or (NOT_HELD if rows.empty else QUIET[role])})

@@ -150,9 +150,9 @@ def _on_measurement(lead: pd.Series, estimates: pd.DataFrame, value: Callable[[s
 def _on_checks(checks: pd.DataFrame) -> list[Line]:
     lines = []
     for row in checks.loc[checks["registered"].astype(bool)].to_dict("records"):
-        unsure = bool(row["passed"]) and row["text"].endswith(IMPRECISE)
+        unsure = row["text"].endswith(IMPRECISE)
         said = "could not tell" if unsure else "passed" if row["passed"] else "did not pass"
-        lines.append((f"check_{row['name']}", unsure or not row["passed"], row["value"], row["unit"] if isinstance(row["unit"], str) else None,
+        lines.append((f"check_{row['name']}", not row["passed"], row["value"], row["unit"] if isinstance(row["unit"], str) else None,
                       f"A registered check {said}: {row['text']}."))
     return lines
 

@@ -129,9 +129,9 @@ def _line(check: str, analysis: str, rows: pd.DataFrame | UnidentifiedError, wit
 
 
 def placebo_checks(table: pd.DataFrame) -> pd.DataFrame:
-    """One line a placebo for the verdict: passed unless one of its rows failed or could not be done.
+    """One line a placebo for the verdict: passed only if every one of its rows did.
 
-    A placebo that is too imprecise to say has not failed; its line says so.
+    A placebo that is too imprecise to say has neither failed nor passed; its line says so.
 
     Returns
     -------
@@ -142,6 +142,6 @@ def placebo_checks(table: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for name, rows in table.groupby(table["check"].map(NAMES), sort=False):
         row = rows.loc[rows["result"].map(order).idxmin()]
-        lines.append({"name": name, "passed": row["result"] not in (FAILED, NOT_DONE), "value": row["estimate"],
+        lines.append({"name": name, "passed": row["result"] == PASSED, "value": row["estimate"],
                       "unit": "percentage points of sessions", "text": f"{row['check']}: {row['result']}"})
     return pd.DataFrame(lines).astype({"value": float})

@@ -89,7 +89,8 @@ def verdict(estimates: pd.DataFrame, diagnostics: pd.DataFrame, *, rules: Impact
 
     An interval that includes zero is "no clear evidence either way", never "no effect". Where so few assignments are possible that no
     effect could be told from zero, the effect cannot be estimated. Where the design criteria of CR2 fail, randomisation inference has
-    decided, and the reason says that inference is fragile. A check that is too imprecise to say has not failed; the reason names it.
+    decided, and the reason says that inference is fragile. A check that is too imprecise to say has not passed: a placebo that could find
+    only a bias as large as the effect secures nothing. The reason tells such checks from those that failed.
 
     Parameters
     ----------
@@ -115,13 +116,13 @@ def verdict(estimates: pd.DataFrame, diagnostics: pd.DataFrame, *, rules: Impact
         return Verdict(NOT_ESTIMATED, f"{FRAGILE}: with so few possible assignments of mentors to schools no effect, however large, could be told from zero",
                        stand)
     if row["conf_low"] > 0:  # a missing end is an interval that does not end there
-        failed = [said for _, passed, said in stand if not passed]
-        if failed:
-            return Verdict(PROMISING, f"the interval is above zero, but not: {'; '.join(failed)}{beside}", stand)
-        unsure = [said.removesuffix(f": {IMPRECISE}") for _, _, said in stand if said.endswith(IMPRECISE)]
-        told = f"no registered check fails, but of these no answer was possible, because they were {IMPRECISE}: {', '.join(unsure)}" if unsure else \
-            "every registered check passes"
-        return Verdict(IMPROVED, f"the interval is above zero and {told}{beside}", stand)
+        failed = [said for _, passed, said in stand if not passed and not said.endswith(IMPRECISE)]
+        unsure = [said.removesuffix(f": {IMPRECISE}") for _, passed, said in stand if not passed and said.endswith(IMPRECISE)]
+        against = [f"but not: {'; '.join(failed)}"] if failed else []
+        against += [f"but these registered checks were {IMPRECISE}: {', '.join(unsure)}"] if unsure else []
+        if against:
+            return Verdict(PROMISING, f"the interval is above zero, {'; '.join(against)}{beside}", stand)
+        return Verdict(IMPROVED, f"the interval is above zero and every registered check passes{beside}", stand)
     if row["conf_high"] < 0:
         return Verdict(WORSENED, f"the interval is below zero{beside}", stand)
     return Verdict(UNCLEAR, f"the interval includes zero{beside}", stand)
@@ -129,7 +130,7 @@ def verdict(estimates: pd.DataFrame, diagnostics: pd.DataFrame, *, rules: Impact
 
 def check_lines(found: Verdict) -> str:
     """The registered checks as a list, a line each: passed, not passed, or unable to tell."""
-    return "\n".join(f"- {'Could not tell' if passed and said.endswith(IMPRECISE) else 'Passed' if passed else 'Not passed'}: {said}"
+    return "\n".join(f"- {'Passed' if passed else 'Could not tell' if said.endswith(IMPRECISE) else 'Not passed'}: {said}"
                      for _, passed, said in found.checks)
 
 

@@ -57,7 +57,7 @@ def registered_checks(checks: pd.DataFrame) -> pd.DataFrame:
         ``name, words, outcome`` ("holds", "does not hold", "too imprecise to say"), ``value, unit``; those that do not hold first.
     """
     own = checks.loc[checks["registered"].astype(bool)]
-    outcomes = [UNCLEAR if IMPRECISE in str(text) else HOLDS if passed else FAILS for passed, text in zip(own["passed"].astype(bool), own["text"], strict=True)]
+    outcomes = [HOLDS if passed else UNCLEAR if IMPRECISE in str(text) else FAILS for passed, text in zip(own["passed"].astype(bool), own["text"], strict=True)]
     words = [check_words(name, str(text)) for name, text in zip(own["name"], own["text"], strict=True)]
     order = own.assign(words=words, outcome=outcomes)["outcome"].map({FAILS: 0, UNCLEAR: 1, HOLDS: 2})
     return own.assign(words=words, outcome=outcomes).loc[order.sort_values(kind="stable").index, ["name", "words", "outcome", "value", "unit"]].reset_index(drop=True)

@@ -149,8 +149,9 @@ def test_a_verdict_does_not_call_a_check_passed_that_is_too_imprecise_to_say(pie
     estimates = pd.DataFrame([{"headline": True, "scale": POINTS, "estimand": "B", "level": "referred", "conf_low": 0.1, "conf_high": 2.0, "p_floor": np.nan,
                                "conf_level": 0.95, "test": "cr2_satterthwaite", "estimate_id": "B_referred_within_area_matched_points", "design": "within_area"}])
     diagnostics = pd.DataFrame([("study", "lead_estimand", 0.0, None, None)], columns=["analysis", "item", "value", "unit", "text"])
-    for frame, words in ((vague, "because they were too imprecise to say: placebo start"), (table.assign(result=PASSED), "every registered check passes")):
+    for frame, wording, words in ((vague, PROMISING, "were too imprecise to say: placebo start"),
+                                  (table.assign(result=PASSED), IMPROVED, "every registered check passes")):
         found = verdict(estimates, diagnostics, rules=rules, checks=checks_table(placebo_checks(frame), rules=rules))
-        assert found.wording == IMPROVED and words in found.reason
+        assert found.wording == wording and words in found.reason
     failed = verdict(estimates, diagnostics, rules=rules, checks=checks_table(placebo_checks(table.assign(result=FAILED)), rules=rules))
     assert failed.wording == PROMISING and "placebo start: failed" in failed.reason

@@ -159,7 +159,7 @@ def test_greatest_need_never_borrows_another_number(subgroups, start):
 
 def test_a_check_too_imprecise_to_say_is_told_and_never_counted_as_holding():
     vague = checks()
-    vague.loc[1, "text"] = "same rule: too imprecise to say"
+    vague.loc[1, ["passed", "text"]] = [False, "same rule: too imprecise to say"]
     text = said(trial_headline(tables(robustness_checks=vague), protocol(), label="simulated"))["verdict_checks"]
     assert "3 registered checks: 2 hold, none fails, 1 is too imprecise to say. Too imprecise to say whether: compared with all" in text
     limits = pd.DataFrame([(1, "a", True, "First limit."), (2, "choice_of_pupils", True, "Chosen.")], columns=["position", "rule", "triggered", "text"])

@@ -57,7 +57,7 @@ def test_every_registered_check_has_words_for_readers():
 
 
 def test_a_check_too_imprecise_to_say_is_not_one_that_holds():
-    checks = pd.DataFrame([("same_rule_agrees", True, True, "said"), ("placebo_cohort", True, True, "placebo cohort: too imprecise to say"),
+    checks = pd.DataFrame([("same_rule_agrees", True, True, "said"), ("placebo_cohort", True, False, "placebo cohort: too imprecise to say"),
                            ("offer_does_not_contradict", True, False, "It does."), ("beside", False, False, "x")],
                           columns=["name", "registered", "passed", "text"]).assign(value=1.0, unit="points")  # fmt: skip
     own = registered_checks(checks)
