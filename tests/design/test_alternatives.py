@@ -76,8 +76,13 @@ def test_every_alternative_keeps_its_design_and_counts_its_pupils(cohort, every)
         if line.method in ("nearest", "nearest_reuse", "optimal", "full", "same_rule"):
             totals = mine.groupby([*cells, "treated"])["weight"].sum().unstack()
             np.testing.assert_allclose(totals[True], totals[False], rtol=1e-9)
-    reuse = every.alternatives.query("method == 'nearest_reuse'")["match_id"].item()
-    assert joined.loc[(joined["match_id"] == reuse) & ~joined["treated"], "weight"].max() <= 5
+
+
+def test_reuse_is_capped(cohort, monkeypatch):
+    monkeypatch.setattr("evaluation.design.alternatives.REUSE_CAP", 1)
+    result = match_alternatives(cohort.frame, rules=rules(method=["nearest_reuse"]), seed=1)
+    without, capped = (frame.set_index(KEY)["weight"].sort_index() for _, frame in result.weights.groupby("match_id"))
+    pd.testing.assert_series_equal(without, capped)  # a cap of one is matching without replacement
 
 
 def test_no_outcome_is_read(cohort, every):
