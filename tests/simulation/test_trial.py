@@ -13,7 +13,7 @@ FEW = 5  # trials; the standard deviation of an error is about 0.25 points for A
 def runs_by_hand() -> pd.DataFrame:
     """Four trials of every scenario: A is off by 0.02 on average, B by 0.1 and under private decline by -2; one interval in four misses."""
     lines = []
-    for scenario in t.scenarios():
+    for scenario in (*t.by_rule(), *t.power_curve()):
         for seed in range(4):
             for estimand in ("A", "B"):
                 truth = 0.1 * scenario.effect * (1 if estimand == "A" else 5)
@@ -26,7 +26,7 @@ def runs_by_hand() -> pd.DataFrame:
 
 
 def test_scenarios_hold_every_rule_and_every_effect_once():
-    listed = t.scenarios()
+    listed = (*t.by_rule(), *t.power_curve())
     assert len(set(listed)) == len(listed) == len(t.RULES) + len(t.SIZES) * len(t.EFFECTS) - 1
     assert t._referred(t.section()) == 1665 and t._referred(t.design(t.Scenario("pilot", "window", 3.0))) == 350
     assert t.design(t.Scenario("trial", "level", 1.5)).referral.rule == "level" and t.design(t.Scenario("trial", "level", 1.5)).support.effect == 1.5
@@ -56,7 +56,7 @@ def test_the_page_has_a_line_for_every_rule_and_effect():
     said = t.results_text(runs_by_hand())
     assert said.count("| A | ") == said.count("| B | ") == len(t.RULES) and said.count("| trial | ") == said.count("| pilot | ") == len(t.EFFECTS)
     assert "| B | private knowledge of who will decline | 1.50 | -2.00 ± 0.01 | 0.01 | 0.30 | 75.0% ± 21.7 |" in said
-    assert "`python -m tests.simulation.trial 4`: 4 trials" in said
+    assert "`python -m tests.simulation.trial 4 4`: 4 trials" in said
 
 
 def test_a_few_trials_chosen_by_private_knowledge_spare_the_offer_effect_and_not_the_effect_on_the_referred():

@@ -1,8 +1,8 @@
 """Trials of the registered size with a known truth: bias, coverage and power of the registered estimates, under each way of choosing pupils.
 
-From the root of the project, ``python -m tests.simulation.trial [REPLICATIONS]`` (1,000 when not given, about two hours on two cores) draws
-trials without marks, carries each through cohort, matching and estimation, and writes its part of ``RESULTS.md`` beside this file.
-Equal code and an equal number of replications give equal numbers.
+From the root of the project, ``python -m tests.simulation.trial [TRIALS [TRIALS_OF_THE_POWER_CURVE]]`` draws trials without marks, carries each
+through cohort, matching and estimation, and writes its part of ``RESULTS.md`` beside this file. Without numbers it makes the page as it is
+printed; ``1000`` takes about two hours on two cores. Equal code and equal numbers of trials give equal numbers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARAMS = ROOT / "params" / "attendance_mentors_trial.yaml"
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PART = "trial"
-REPLICATIONS, PROCESSES, FIRST_SEED = 1000, 2, 1001
+TRIALS, OF_POWER, PROCESSES, FIRST_SEED = 80, 50, 2, 1001
 
 RULES = ("window", "level", "private_decline", "private_engagement")
 SAID = {"window": "the absence just seen", "level": "the pupil's lasting inclination", "private_decline": "private knowledge of who will decline",
@@ -60,11 +60,14 @@ class Scenario:
     effect: float
 
 
-def scenarios() -> tuple[Scenario, ...]:
-    """Every rule at the trial's size with the registered effect, and every size and effect with the registered rule; none twice."""
-    registered = section().support.effect
-    listed = [*(Scenario("trial", rule, registered) for rule in RULES), *(Scenario(size, RULES[0], effect) for size in SIZES for effect in EFFECTS)]
-    return tuple(dict.fromkeys(listed))
+def by_rule() -> tuple[Scenario, ...]:
+    """Every rule at the trial's size with the registered effect."""
+    return tuple(Scenario("trial", rule, section().support.effect) for rule in RULES)
+
+
+def power_curve() -> tuple[Scenario, ...]:
+    """Every size and effect with the registered rule, but for the one that :func:`by_rule` has."""
+    return tuple(one for one in (Scenario(size, RULES[0], effect) for size in SIZES for effect in EFFECTS) if one not in by_rule())
 
 
 @lru_cache(maxsize=1)
@@ -121,9 +124,9 @@ def run_one(task: tuple[Scenario, int]) -> pd.DataFrame:
     return estimates(draw_panel(design(scenario), seed), seed).assign(size=scenario.size, rule=scenario.rule, effect=scenario.effect, seed=seed)
 
 
-def run_all(replications: int, chosen: tuple[Scenario, ...] | None = None, processes: int = PROCESSES) -> pd.DataFrame:
-    """Replications of every scenario; the result does not depend on how many processes work at once."""
-    tasks = [(scenario, FIRST_SEED + number) for number in range(replications) for scenario in (chosen or scenarios())]
+def run_all(trials: int, of_power: int, processes: int = PROCESSES) -> pd.DataFrame:
+    """So many trials of every scenario by rule and of the power curve; the result does not depend on how many processes work at once."""
+    tasks = [(scenario, FIRST_SEED + number) for chosen, count in ((by_rule(), trials), (power_curve(), of_power)) for number in range(count) for scenario in chosen]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         return pd.concat(pool.map(run_one, tasks, chunksize=4), ignore_index=True)
 
@@ -158,8 +161,8 @@ def unmet(table: pd.DataFrame) -> list[str]:
 
 def results_text(runs: pd.DataFrame) -> str:
     """This part of ``RESULTS.md``."""
-    table, replications = summarise(runs), int(runs["seed"].nunique())
-    lead, registered = section().support.effect, protocol()
+    table, lead, registered = summarise(runs), section().support.effect, protocol()
+    trials, of_power = (int(table.loc[key, "trials"]) for key in (("trial", RULES[0], lead, "A"), ("pilot", RULES[0], lead, "A")))
     rows = [_line(rule, estimand, table.loc[("trial", rule, lead, estimand)]) for estimand in ("A", "B") for rule in RULES]
     curve = [_power(size, effect, table) for size in SIZES for effect in EFFECTS]
     missed = unmet(table)
@@ -169,7 +172,8 @@ def results_text(runs: pd.DataFrame) -> str:
         "referral-risk weights and the decision test as the notebooks do. A is the offer effect on all eligible pupils of schools with mentors, weighted by "
         "referral risk; B is the effect on referred pupils, matched; both within areas. The truth is each estimand's own value for the retained pupils of that "
         "trial. Nothing here is a finding about mentoring.", "",
-        f"Made by `python -m tests.simulation.trial {replications}`: {replications} trials of each line, seeds {int(runs['seed'].min())} to {int(runs['seed'].max())}.", "",
+        f"Made by `python -m tests.simulation.trial {trials} {of_power}`: {trials} trials by each rule and {of_power} for each other point of the power curve, seeds from "
+        f"{int(runs['seed'].min())}. With more trials the Monte Carlo standard errors, which stand after ±, fall with their square root.", "",
         "### Bias and coverage, by how pupils are chosen", "",
         f"Effect during support {lead:g} points before severity, delivery model and year; referral with slope {section().referral.slope:g} on what the rule names. "
         f"{registered.matching.entries.replace('_', ' ').capitalize()} entries. Error is estimate less truth ± its Monte Carlo standard error; points of sessions.", "",
@@ -226,11 +230,11 @@ def _referred(values: SimulationSection) -> int:
     return int(places)
 
 
-def main(replications: int = REPLICATIONS) -> None:
+def main(trials: int = TRIALS, of_power: int = OF_POWER) -> None:
     """Run every scenario, and write this part of the page."""
-    write_part(RESULTS, PART, results_text(run_all(replications)))
+    write_part(RESULTS, PART, results_text(run_all(trials, of_power)))
 
 
 if __name__ == "__main__":
-    main(*(int(given) for given in sys.argv[1:2]))
+    main(*(int(given) for given in sys.argv[1:3]))
     print(f"wrote {RESULTS.relative_to(ROOT).as_posix()}")
