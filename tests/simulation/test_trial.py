@@ -45,6 +45,8 @@ def test_what_is_not_met_is_said_and_nothing_else():
     runs = runs_by_hand()
     said = t.unmet(t.summarise(runs))
     assert len(said) == 6 and all("hold the truth in 75.0%" in one for one in said), "four rules of A, two of B; the bias of B by private knowledge is its design's"
+    assert t.shown(t.summarise(runs)) == ["A under `" + rule + "` (+0.02 ± 0.01)" for rule in t.RULES] + [
+        f"B under `{rule}` ({-2.0 if rule == 'private_decline' else 0.1:+.2f} ± 0.01)" for rule in t.RULES]
     sound = runs.assign(conf_low=runs["truth"] - 1, conf_high=runs["truth"] + 1)
     assert t.unmet(t.summarise(sound)) == [] and "All are kept." in t.results_text(sound)
     off = sound.assign(estimate=sound["estimate"] + 0.1 * ((sound["estimand"] == "B") & (sound["rule"] == "level")))
