@@ -41,6 +41,25 @@ def test_the_summary_is_about_errors_coverage_and_rejections():
     assert row["error_se"] == pytest.approx(pd.Series([-1.5, -0.5, 0.5, 1.5]).std() * 0.01 / 2) and table.loc[("pilot", "window", 0.0, "A"), "rejected"] == 0
 
 
+def test_a_refused_trial_finds_nothing_and_enters_no_mean():
+    runs = runs_by_hand()
+    mine = (runs["size"] == "pilot") & (runs["effect"] == 3.0) & (runs["seed"] == 1001)
+    runs = runs.assign(test=runs["test"].where(~mine, t.REFUSED), **{name: runs[name].where(~mine) for name in t.MEASURED})
+    row = t.summarise(runs).loc[("pilot", "window", 3.0, "B")]
+    assert (row["trials"], row["refused"], row["rejected"], row["coverage"]) == (4, 1, 75, 100) and row["error"] == pytest.approx(0.1 + 0.01 * 0.5)
+    assert "Refused trials leave too many referred pupils without a match, and count as not found. Trials" in t.results_text(runs)
+
+
+def test_a_study_that_refuses_its_estimates_is_a_trial_without_them(monkeypatch):
+    def refuse(*given, **more):
+        raise t.UnidentifiedError("too few matches")
+
+    monkeypatch.setattr(t, "estimates", refuse)
+    monkeypatch.setattr(t, "draw_panel", lambda design, seed: None)
+    found = t.run_one((t.Scenario("pilot", "window", 3.0), 5))
+    assert found["estimand"].tolist() == ["A", "B"] and (found["test"] == t.REFUSED).all() and found["estimate"].isna().all() and (found["seed"] == 5).all()
+
+
 def test_what_is_not_met_is_said_and_nothing_else():
     runs = runs_by_hand()
     said = t.unmet(t.summarise(runs))
@@ -57,7 +76,7 @@ def test_what_is_not_met_is_said_and_nothing_else():
 def test_the_page_has_a_line_for_every_rule_and_effect():
     said = t.results_text(runs_by_hand())
     assert said.count("| A | ") == said.count("| B | ") == len(t.RULES) and said.count("| trial | ") == said.count("| pilot | ") == len(t.EFFECTS)
-    assert "| B | private knowledge of who will decline | 1.50 | -2.00 ± 0.01 | 0.01 | 0.30 | 75.0% ± 21.7 |" in said
+    assert "| B | private knowledge of who will decline | 1.50 | -2.00 ± 0.01 | 0.01 | 0.30 | 75.0% ± 17.1 |" in said
     assert "`python -m tests.simulation.trial 4 4`: 4 trials" in said
 
 

@@ -23,6 +23,7 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
 from evaluation.design import build_cohort, match_cohort, offer_weights, season_matched_windows  # noqa: E402
+from evaluation.errors import UnidentifiedError  # noqa: E402
 from evaluation.impact.comparisons import MATCHED, RISK_WEIGHTED, Estimated, estimate, prepared  # noqa: E402
 from evaluation.impact.truth import true_effects  # noqa: E402
 from evaluation.protocol.load import load_protocol  # noqa: E402
@@ -47,6 +48,8 @@ SIZES = ("trial", "pilot")
 # The pilot's first year: one area, about 339 pupils referred (Middlesbrough, 2022/23). Schools, and windows that the registers can measure: judgement.
 PILOT = {"referral": {"windows": [5, 6, 7, 8, 9, 11, 12], "per_school": 10}, "roll": {"pupils_per_school": 600}}
 PILOT_SCHOOLS = {"mentor_schools": 5, "comparison_schools": 5}
+MEASURED = ("estimate", "conf_low", "conf_high", "std_error", "p_value", "truth", "pupils")
+REFUSED = "refused"
 LIMITS = {"A": 0.3, "B": 0.15}  # points of bias, plus two Monte Carlo standard errors
 LEAST_COVERAGE = 93.0  # %
 
@@ -119,9 +122,13 @@ def estimates(drawn: PanelDraw, seed: int) -> pd.DataFrame:
 
 
 def run_one(task: tuple[Scenario, int]) -> pd.DataFrame:
-    """One draw of a scenario, as :func:`estimates` with ``size, rule, effect, seed``."""
+    """One draw of a scenario, as :func:`estimates` with ``size, rule, effect, seed``; without estimates where the study refuses them."""
     scenario, seed = task
-    return estimates(draw_panel(design(scenario), seed), seed).assign(size=scenario.size, rule=scenario.rule, effect=scenario.effect, seed=seed)
+    try:
+        found = estimates(draw_panel(design(scenario), seed), seed)
+    except UnidentifiedError:
+        found = pd.DataFrame({"estimand": ["A", "B"], **dict.fromkeys(MEASURED, np.nan), "test": REFUSED})
+    return found.assign(size=scenario.size, rule=scenario.rule, effect=scenario.effect, seed=seed)
 
 
 def run_all(trials: int, of_power: int, processes: int = PROCESSES) -> pd.DataFrame:
@@ -133,13 +140,14 @@ def run_all(trials: int, of_power: int, processes: int = PROCESSES) -> pd.DataFr
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     """By size, rule, effect and estimand: mean ``truth`` and ``error``, its Monte Carlo standard error, ``sd`` of the error, mean printed
-    ``std_error``, ``coverage`` (%) of the truth, and ``rejected`` (%): trials that find an effect at the registered level."""
+    ``std_error``, ``coverage`` (%) of the truth, and ``rejected`` (%): trials that find an effect at the registered level. ``trials`` counts
+    all, ``refused`` those without an estimate, which find nothing and enter nothing else."""
     level = 1 - protocol().impact.confidence_level
-    runs = runs.assign(error=runs["estimate"] - runs["truth"], held=100.0 * runs["truth"].between(runs["conf_low"], runs["conf_high"]),
+    runs = runs.assign(error=runs["estimate"] - runs["truth"], held=(100.0 * runs["truth"].between(runs["conf_low"], runs["conf_high"])).where(runs["estimate"].notna()),
                        rejects=100.0 * (runs["p_value"] <= level))
     groups = runs.groupby(["size", "rule", "effect", "estimand"])
-    count = groups.size()
-    return pd.DataFrame({"trials": count, "pupils": groups["pupils"].mean(), "truth": groups["truth"].mean(), "error": groups["error"].mean(),
+    count, drawn = groups["estimate"].count(), groups.size()
+    return pd.DataFrame({"trials": drawn, "refused": drawn - count, "pupils": groups["pupils"].mean(), "truth": groups["truth"].mean(), "error": groups["error"].mean(),
                          "error_se": groups["error"].std() / count**0.5, "sd": groups["error"].std(), "std_error": groups["std_error"].mean(),
                          "coverage": groups["held"].mean(), "rejected": groups["rejects"].mean()})
 
@@ -196,7 +204,9 @@ def results_text(runs: pd.DataFrame) -> str:
         f"{PILOT_SCHOOLS['comparison_schools']} without, {_referred(design(Scenario('pilot', RULES[0], lead)))} places for referral.", "",
         "| Size | Effect during support | Truth of B | B found | Truth of A | A found | Test of B |", "|:---|---:|---:|---:|---:|---:|:---|", *[line + _tests(runs, size, effect)
         for line, (size, effect) in zip(curve, [(s, e) for s in SIZES for e in EFFECTS], strict=True)], "",
-        "Percentages of trials ± Monte Carlo standard error. Trials of one seed share their random numbers, so the error of an estimate is the same at every effect, and "
+        "Percentages of trials ± Monte Carlo standard error. "
+        + ("Refused trials leave too many referred pupils without a match, and count as not found. " if table["refused"].any() else "")
+        + "Trials of one seed share their random numbers, so the error of an estimate is the same at every effect, and "
         "that of A nearly the same under every rule: the lines are no independent evidence of one another.", "",
     ])
 
@@ -221,8 +231,9 @@ def _tests(runs: pd.DataFrame, size: str, effect: float) -> str:
 
 
 def _share_se(share: float, trials: float) -> float:
-    """Monte Carlo standard error of a percentage."""
-    return float((share * (100 - share) / trials) ** 0.5)
+    """Monte Carlo standard error of a percentage, by the adjusted share of Agresti and Coull (1998), so that it is not 0 at none and at all."""
+    adjusted = (share / 100 * trials + 2) / (trials + 4)
+    return float(100 * (adjusted * (1 - adjusted) / (trials + 4)) ** 0.5)
 
 
 def _schools(values: SimulationSection) -> str:
