@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.design import OUTCOMES, outcome_rows
+from evaluation.design import OUTCOMES, build_cohort, match_cohort, offer_weights, outcome_rows, season_matched_windows
 from evaluation.errors import DataError
 from evaluation.impact import NotEstimated, annual_estimates, estimate_change, estimates_table, outcome_estimates, outcomes_table, part_estimates, trial_estimates
 from evaluation.impact.comparisons import FIRST_YEAR, LATER_YEARS, RISK_WEIGHTED, SESSIONS
+from evaluation.impact.decision import FRAGILE
 from evaluation.impact.outcomes import ANNUAL, annual_changes
 from evaluation.impact.views import annual_sentence, outcomes_view, parts_view
 from evaluation.protocol.trial import SecondaryOutcome
@@ -165,3 +166,20 @@ def test_matched_history_compares_pupils_of_one_history(drawn):
     rows = found.change.rows
     sums = rows.groupby(["area_code", "stack", "qualified_before", "treated"])["weight"].sum().unstack()
     assert sums[0].to_numpy() == pytest.approx(sums[1].to_numpy()) and found.comparison.method != RISK_WEIGHTED
+
+
+def test_an_area_without_an_untreated_school_takes_no_part_and_its_pupils_are_counted(drawn):
+    trial, windows = drawn.trial, season_matched_windows()
+    schools = trial["schools"].query("not school_id.str.startswith('A1C')")
+    panel, enrolments = (trial[name].loc[trial[name]["school_id"].isin(schools["school_id"])] for name in ("panel", "enrolments"))
+    built = build_cohort(panel, enrolments, schools, trial["referrals"], rules=section("cohort", minimum_schools_per_arm=1), windows=windows)
+    cohort = built.frame
+    matched = match_cohort(cohort, built.trajectories, rules=section("matching", unmatched_tolerance=0.9), seed=1)
+    found = trial_estimates(cohort, matched.match_weights, matched.unmatched, offer_weights=offer_weights(cohort, rules=section("matching")).frame,
+                            rules=drawn.rules)
+    for item in (item for item in found if item.comparison.within_area and item.share == 1.0):
+        assert set(item.change.rows["area_code"]) == {"A0"}
+        outside = cohort.query("analysed and entry == 'first' and mentor_school and area_code == 'A1'")
+        assert item.unmatched >= (outside["referred"].sum() if item.comparison.estimand == "B" else len(outside)) > 0
+        # Three schools with mentors are left: randomisation inference decides, and says that it is fragile.
+        assert item.decision.test == "randomisation" and FRAGILE in " ".join(item.warnings)
