@@ -346,9 +346,6 @@ class ReportSection(Section):
         ..., ge=0, le=1, description="Probability of breaking even below which the case to stop is met",
         json_schema_extra={"unit": "probability"},
     )
-    planning_starts: dict[Literal["school", "trust", "authority"], int] = Field(
-        ..., min_length=1, description="Pupils who would start in one year, for the planning lines", json_schema_extra={"unit": "pupils"},
-    )
     security_design_ceiling: int = Field(
         ..., ge=0, le=5, description="Highest security rating that this kind of design can reach", json_schema_extra={"unit": "of 5"},
     )
@@ -363,8 +360,6 @@ class ReportSection(Section):
             raise ValueError("needs stop_probability <= continue_probability <= expand_probability")
         if self.security_attrition_bands != sorted(self.security_attrition_bands) or not 0 <= self.security_attrition_bands[0] <= 1:
             raise ValueError("`security_attrition_bands` must rise from the strictest to the loosest")
-        if any(starts < 1 for starts in self.planning_starts.values()):
-            raise ValueError("`planning_starts` must be at least 1")
         return self
 
 

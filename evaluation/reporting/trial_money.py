@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 BASE_CASE, WHOLE_ASSOCIATION = "base case", "earnings, all causal"
 NO_EFFECTS = "effects were not estimated in this run"
-PLACE_WORDS = {"school": "A school", "trust": "A trust", "authority": "An authority"}
 WHOLE_POUNDS_FROM = 100
 """Pounds from which an amount is printed without pence."""
 
@@ -205,35 +204,6 @@ def so_what(verdict: str, appraisal: pd.DataFrame, rules: ReportSection, withhel
     return [*rows, HeadlineRow("so_what_decides", f"{said} The Department decides.")]
 
 
-def planning(appraisal: pd.DataFrame, costs: pd.DataFrame, perspective: str, rules: ReportSection) -> str:
-    """Return a planning line each for a school, a trust and an authority, as one list.
-
-    Parameters
-    ----------
-    appraisal, costs : pandas.DataFrame
-        Tables ``appraisal`` and ``costs_by_perspective``.
-    perspective : str
-        Whose costs.
-    rules : ReportSection
-        Pupils who start, by place.
-    """
-    total = one_row(costs, "costs_by_perspective", perspective=perspective, breakdown="total")
-    days, each = (_of_starters(appraisal, perspective, measure) for measure in ("extra_days", "cost_per_pupil"))
-    if total is None:
-        return "No costs were counted, so nothing can be planned from this run."
-    lines = []
-    for place, starts in rules.planning_starts.items():
-        cost = starts * (total["per_pupil_started"] if each is None else each["value"])
-        bought = ""
-        if days is not None:
-            bought = (
-                f"; at the effect measured here, {more_or_fewer(starts * days['value'], 0)} days attended in all over the half-terms measured "
-                f"({interval_text(starts * days['conf_low'], starts * days['conf_high'], days['conf_level'], 0)})"
-            )
-        lines.append(f"- {PLACE_WORDS[place]} where {starts:,} pupils start would spend {money_text(cost)} at {cost_words([total['basis']])} ({money_text(cost / starts)} each), in {total['price_base']} prices{bought}.")
-    return "\n".join(lines)
-
-
 def planning_lines(table: pd.DataFrame) -> str:
     """Return a planning line each for a school, a trust and an authority, as one list, with mentors that they would pay for themselves.
 
@@ -289,13 +259,6 @@ def break_even(appraisal: pd.DataFrame, scenario: str) -> str:
         f"To repay its cost, support would have to add {' or '.join(parts)} for each of the {LEVEL_WORDS[gained['denominator']]} over the half-terms "
         f"measured. The study measured {more_or_fewer(gained['value'])} ({interval})."
     )
-
-
-def _of_starters(appraisal: pd.DataFrame, perspective: str, measure: str) -> Mapping[str, Any] | None:
-    """A measure per pupil who started, with cost and days over the same pupils."""
-    if len(appraisal) == 0:
-        return None
-    return one_row(appraisal, "appraisal", measure=measure, scenario="any", denominator="started", perspective=perspective)
 
 
 def _sentence_case(text: str) -> str:

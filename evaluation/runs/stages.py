@@ -138,7 +138,7 @@ TRIAL = Kind(
                       "planning_table", "value_inputs"), effects=True),
         Stage("report", "report", whole_protocol=True,
               reads=("estimates", "truth_comparison", "impact_diagnostics", "robustness_checks", "limitations", "specification_curve", "specification_tests", "subgroups", "survey_changes", "survey_response", "trajectories", "cohort_flow", "attrition", "delivery_reach",
-                     "delivery_model_effects", "costs_by_perspective", "appraisal", "intake_counts"),
+                     "delivery_model_effects", "costs_by_perspective", "appraisal", "tornado", "planning_table", "value_inputs", "intake_counts"),
               writes=("headline",)),
     ),
 )

@@ -27,7 +27,6 @@ class Rules:
     continue_probability: float = 0.5
     expand_probability: float = 0.8
     stop_probability: float = 0.2
-    planning_starts: dict = field(default_factory=lambda: {"school": 10})
     security_design_ceiling: int = 4
     security_attrition_bands: tuple = (0.1, 0.2, 0.3, 0.4, 0.5)
 

@@ -20,7 +20,6 @@ class Rules:
     continue_probability: float = 0.5
     expand_probability: float = 0.8
     stop_probability: float = 0.2
-    planning_starts: dict = field(default_factory=lambda: {"school": 10, "authority": 350})
     security_design_ceiling: int = 4
     security_attrition_bands: tuple = (0.1, 0.2, 0.3, 0.4, 0.5)
 
@@ -135,16 +134,6 @@ def test_break_even_days_stand_beside_the_days_measured():
     assert "9.8 days if a day is worth £100 (a planning choice) or 2.6 days if a day is worth £375 (from a secondary source, not verified)" in said
     assert "for each of the pupils referred over the half-terms measured" in said and "1.9 more (95% interval \u22120.3 to 3.0)" in said
     assert "not estimated" in trial_money.break_even(table.iloc[:0], "base case")
-
-
-def test_planning_lines_multiply_pupils_and_days():
-    table = appraisal({("any", "extra_days"): {"value": 2.0, "conf_low": -1.0, "conf_high": 5.0}}, denominator="started", headline=False)
-    said = trial_money.planning(table, COSTS, "public_sector", Rules())
-    assert "A school where 10 pupils start would spend £14,004 at planned cost (£1,400 each), in 2022/23 prices; at the effect measured here, 20 more days attended" in said
-    assert "95% interval \u2212350 to 1,750" in said
-    both = pd.concat([table, appraisal({("any", "cost_per_pupil"): {"value": 1605.0}}, denominator="started", headline=False)])
-    assert "would spend £16,050" in trial_money.planning(both, COSTS, "public_sector", Rules()), "cost and days stand over the same pupils"
-    assert "at the effect" not in trial_money.planning(table.iloc[:0], COSTS, "public_sector", Rules())
 
 
 @pytest.mark.parametrize(("lost", "unmatched", "rating"), [(5, 0, 4), (5, 30, 2), (10, 0, 4), (25, 0, 3), (45, 0, 1), (60, 0, 0)])
