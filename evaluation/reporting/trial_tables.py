@@ -131,11 +131,11 @@ def costs_by_view(costs: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``view, amount, per_pupil_eligible, per_pupil_referred, per_pupil_started``.
+        ``view, amount, per_pupil_eligible, per_pupil_referred, per_pupil_started, per_pupil_completed``.
     """
     totals = costs.loc[costs["breakdown"].eq("total")]
     table = totals.assign(view=_sentence_case(totals["perspective"].str.replace("_", " ")))
-    return table[["view", "amount", "per_pupil_eligible", "per_pupil_referred", "per_pupil_started"]]
+    return table[["view", "amount", "per_pupil_eligible", "per_pupil_referred", "per_pupil_started", "per_pupil_completed"]]
 
 
 def _method(methods: pd.Series) -> pd.Series:

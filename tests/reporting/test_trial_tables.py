@@ -66,9 +66,9 @@ def test_a_check_too_imprecise_to_say_is_not_one_that_holds():
 
 def test_costs_are_named_in_words():
     costs = pd.DataFrame([{"perspective": "public_sector", "breakdown": breakdown, "amount": 5.0, "per_pupil_eligible": 1.0, "per_pupil_referred": 2.0,
-                           "per_pupil_started": 3.0} for breakdown in ("total", "payer")])  # fmt: skip
+                           "per_pupil_started": 3.0, "per_pupil_completed": 4.0} for breakdown in ("total", "payer")])  # fmt: skip
     assert costs_by_view(costs).to_dict("records") == [
-        {"view": "Public sector", "amount": 5.0, "per_pupil_eligible": 1.0, "per_pupil_referred": 2.0, "per_pupil_started": 3.0}
+        {"view": "Public sector", "amount": 5.0, "per_pupil_eligible": 1.0, "per_pupil_referred": 2.0, "per_pupil_started": 3.0, "per_pupil_completed": 4.0}
     ]
 
 
