@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import ContractError
-from evaluation.reporting.headline import NOT_ESTIMATED, HeadlineRow, interval_text, more_or_fewer
-from evaluation.reporting.text import is_missing, money_text, number_text
+from evaluation.reporting.headline import NOT_ESTIMATED, HeadlineRow
+from evaluation.reporting.text import is_missing, number_text
 from evaluation.reporting.words import true_minus
 
 if TYPE_CHECKING:

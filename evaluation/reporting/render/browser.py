@@ -7,6 +7,7 @@ notebook's cell, as the lint gate's do. Widths are those of a phone (WCAG's refl
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +28,6 @@ AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 NARROW, WIDE, PRINTED = 320, 1280, 688
 """CSS pixels: the narrowest width of WCAG's reflow rule, a desk's screen, and A4 between its margins."""
 HEIGHT = 900
-
 
 _AXE = """async tags => {
     const found = await axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations'], elementRef: true});
@@ -191,8 +191,6 @@ def _keyboard(page: Page, name: str) -> list[Finding]:
 
 def printed_pages(html: str, browser: Browser) -> int:
     """Return how many A4 pages an edition prints on."""
-    import re
-
     return len(re.findall(rb"/Type\s*/Page\b(?!s)", print_pdf(html, browser)))
 
 
