@@ -256,7 +256,8 @@ def figure_html(
     )
 
 
-def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, pd.DataFrame], identifier: str, label: str | None = None) -> str:
+def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, pd.DataFrame], identifier: str, label: str | None = None,
+                  part: str = "") -> str:
     """Return sentences as paragraphs and lists, each linked to the result rows that its numbers come from.
 
     Parameters
@@ -270,6 +271,8 @@ def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, pd.DataFrame
         Unique id.
     label : str, optional
         Standing of the data.
+    part : str
+        Part of the report that says it, so that two parts that begin with the same words are told apart.
 
     Returns
     -------
@@ -288,7 +291,7 @@ def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, pd.DataFrame
             blocks.append(f"<p>{escape(true_minus(' '.join(lines)))}{link}</p>")
     if rows and not behind:
         blocks.append(f'<p class="note">Numbers from: {"; ".join(_table_link(row) for row in rows)}.</p>')
-    folded = _rows_behind(rows, _first_words(sentence), identifier, label) if behind else ""
+    folded = _rows_behind(rows, f"\u201c{_first_words(sentence)}\u201d{f' ({part})' if part else ''}", identifier, label) if behind else ""
     return f'<div class="shown-text" id="{identifier}">{"".join(blocks)}{folded}</div>'
 
 
@@ -309,7 +312,7 @@ def _first_words(sentence: str, most: int = 8) -> str:
 def _rows_behind(rows: Mapping[str, pd.DataFrame], opening: str, identifier: str, label: str | None) -> str:
     """Return the folded tables of the rows that a text was built from."""
     tables = "".join(
-        table_html(frame, caption=f"Rows of {name} behind \u201c{shorten(opening)}\u201d", identifier=f"{identifier}-behind-{place}-rows", label=label, max_rows=MOST_ROWS_BEHIND,
+        table_html(frame, caption=f"Rows of {name} behind {shorten(opening)}", identifier=f"{identifier}-behind-{place}-rows", label=label, max_rows=MOST_ROWS_BEHIND,
                    whole=f"the table {name} in the run folder", codes=True)
         for place, (name, frame) in enumerate(rows.items(), start=1)
     )

@@ -252,7 +252,8 @@ def show_text(sentence: str, *, rows: Sequence[str] | Mapping[str, pd.DataFrame]
     if isinstance(rows, Mapping):
         for table, frame in rows.items():
             _check_frame(frame, f"text {shorten(sentence, 60)!r}", f"rows of {table}")
-        html = markup.sentence_html(sentence, rows, identifier, _context.label)
+        part = "summary" if _context.stage == "report" else (_context.stage or "").replace("_", " ")
+        html = markup.sentence_html(sentence, rows, identifier, _context.label, part)
     else:
         html = markup.sentence_html(sentence, [str(row) for row in rows], identifier)
     _display("text", identifier, html, visible_lines(sentence))

@@ -252,7 +252,7 @@ def test_rows_behind_a_text_are_folded_below_and_linked(shown, rows):
     show.show_text("Absence rose to 8.5%.\n\n- from 7.25", rows={"panel": rows})
     html = html_of(shown)
     target = re.search(r'class="row-link" href="#([^"]+)"', html)[1]
-    assert html.count("class=\"row-link\"") == 2 and f'<details id="{target}">' in html and "Rows of panel behind \u201cAbsence rose to 8.5%. - from 7.25\u201d" in html and ">8.50<" in html
+    assert html.count("class=\"row-link\"") == 2 and f'<details id="{target}">' in html and "Rows of panel behind \u201cAbsence rose to 8.5%. - from 7.25\u201d (impact)" in html and ">8.50<" in html
 
 
 def test_rows_behind_a_text_must_be_a_table(shown):

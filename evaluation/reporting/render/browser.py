@@ -29,8 +29,8 @@ NARROW, WIDE, PRINTED = 320, 1280, 688
 """CSS pixels: the narrowest width of WCAG's reflow rule, a desk's screen, and A4 between its margins."""
 HEIGHT = 900
 
-_AXE = """async tags => {
-    const found = await axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations'], elementRef: true});
+_AXE = """async ([tags, colours]) => {
+    const found = await axe.run(document, {runOnly: {type: 'tag', values: tags}, rules: {'color-contrast': {enabled: colours}}, resultTypes: ['violations'], elementRef: true});
     return found.violations.flatMap(rule => rule.nodes.map(node => ({
         rule: rule.id, help: rule.help, html: node.html.slice(0, 120), cell: ((node.element.closest && node.element.closest('[data-cell]')) || {dataset: {}}).dataset.cell || ''})));
 }"""
@@ -142,7 +142,7 @@ def browser_findings(html: str, name: str, browser: Browser) -> list[Finding]:
             findings += _over_edge(page, name, "a desk's width")
             findings += _keyboard(page, name)
             page.set_viewport_size({"width": NARROW, "height": HEIGHT})
-            findings += _axe(page, name, f"{NARROW} pixels")
+            findings += _axe(page, name, f"{NARROW} pixels", colours=False)
             findings += _over_edge(page, name, f"{NARROW} pixels")
             page.emulate_media(media="print")
             page.set_viewport_size({"width": PRINTED, "height": HEIGHT})
@@ -164,9 +164,10 @@ def _finding(rule: str, message: str, name: str, said: Mapping[str, Any], mend: 
     return Finding(rule, f"{message} ({name})" if said["cell"] else message, said["cell"] or name, mend)
 
 
-def _axe(page: Page, name: str, at: str) -> list[Finding]:
+def _axe(page: Page, name: str, at: str, *, colours: bool = True) -> list[Finding]:
+    """Run axe. No rule of the style sets a colour by width, so that contrast is measured at one width on the screen, and in print."""
     return [_finding(f"axe {said['rule']}", f"{said['help']}: {said['html']} at {at}", name, said, "show results with the show functions, or mend the template")
-            for said in page.evaluate(_AXE, list(AXE_TAGS))]
+            for said in page.evaluate(_AXE, [list(AXE_TAGS), colours])]
 
 
 def _over_edge(page: Page, name: str, at: str) -> list[Finding]:
