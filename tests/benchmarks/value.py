@@ -32,7 +32,7 @@ WORDS = {"curves": "acceptability and EVPI", "evppi": "EVPPI of each parameter",
 
 def draws_file() -> Path:
     """Invented draws: days and cost of five strategies that hang together with twelve parameters, one of them by its square."""
-    path = data_folder() / "value_draws.parquet"
+    path = data_folder() / "value_draws.csv"
     if path.is_file():
         return path
     random = np.random.default_rng(11)
@@ -41,7 +41,7 @@ def draws_file() -> Path:
     for place in range(STRATEGIES):
         frame[f"effect_{place}"] = place * (0.5 + 0.4 * parameters[:, place] + 0.2 * parameters[:, place + 5] + 0.1 * parameters[:, 10] ** 2)
         frame[f"cost_{place}"] = place * (200 + 20 * parameters[:, 11]) + random.normal(0, 20, DRAWS) * (place > 0)
-    pd.DataFrame(frame).to_parquet(path)
+    pd.DataFrame(frame).to_csv(path, index=False)
     return path
 
 
@@ -49,7 +49,7 @@ def run(job: str, path: str) -> None:
     """Our program: reads the draws, times the calls, prints JSON."""
     from evaluation.value import acceptability, value_of_information
 
-    draws = pd.read_parquet(path)
+    draws = pd.read_csv(path)
     cost, effect = (draws.filter(regex=f"^{what}_").rename(columns=lambda name: name.split("_", 1)[1]) for what in ("cost", "effect"))
     parameters, thresholds = draws.filter(regex="^parameter_"), JOBS[job][0]
     begin = time.perf_counter()

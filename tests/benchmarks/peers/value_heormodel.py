@@ -10,7 +10,7 @@ from heormodel.models import Outcomes
 from heormodel.voi import evpi, evppi
 
 job, path, thresholds = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-draws = pd.read_parquet(path)
+draws = pd.read_csv(path)
 cost, effect = (draws.filter(regex=f"^{what}_").rename(columns=lambda name: name.split("_", 1)[1]) for what in ("cost", "effect"))
 parameters = draws.filter(regex="^parameter_")
 outcomes = Outcomes.from_wide(cost, effect)
