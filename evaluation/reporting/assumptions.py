@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LEFT_OUT = frozenset({"study", "kind", "title", "protocol_version", "registered_on", "report_kind", "amendments", "execution", "simulation"})
 """Parts of a protocol that are no assumption of the analysis, or are used with simulated data only."""
 
+SAYS_WHERE_FROM = frozenset({"source", "standing", "dated", "note"})
+"""Fields of a block that say where its other values come from."""
+
 NOT_SOUGHT = "not sought"
 LONGEST_VALUE = 1_000
 
@@ -69,7 +72,10 @@ def _rows(model: Any, section: str, place: tuple[str, ...], notes: Mapping[str, 
 
     from evaluation.protocol.base import Quantity
 
+    standing = getattr(model, "standing", None)
     for name, field in type(model).model_fields.items():
+        if standing in STANDINGS and name in SAYS_WHERE_FROM:
+            continue
         value, key = getattr(model, name), ".".join((*place, name))
         label = _words(": ".join((*place[1:], name)))
         meaning, turn = field.description or "", switching.get(".".join((*place[1:], name)), switching.get(f"{place[-1]}: {name}", NOT_SOUGHT))
@@ -85,9 +91,9 @@ def _rows(model: Any, section: str, place: tuple[str, ...], notes: Mapping[str, 
                 called = next((str(part) for _, part in item if isinstance(part, str)), str(number))
                 yield from _rows(item, section, (*place, name, called), notes, switching)
         else:
-            note = notes.get(key, "")
+            note = notes.get(key, "") or (str(getattr(model, "source", "")) if standing in STANDINGS else "")
             unit = (field.json_schema_extra or {}).get("unit", "")
-            yield _words(section), label, _plain(value), unit, meaning, note, _standing(note), turn
+            yield _words(section), label, _plain(value), unit, meaning, note, STANDINGS[standing] if standing in STANDINGS else _standing(note), turn
 
 
 def _standing(note: str) -> str:
@@ -138,7 +144,8 @@ def amendments_text(protocol: ProtocolHeader) -> str:
     ----------
     protocol : ProtocolHeader
     """
-    since = f"Version {protocol.protocol_version} of the protocol was registered on {date_text(protocol.registered_on)}."
+    since = (f"Version {protocol.protocol_version} of the protocol was registered on {date_text(protocol.registered_on)}. There is no deviation from it in the values "
+             "used: a run takes them from the registered file alone, and refuses a notebook that holds others.")
     if not protocol.amendments:
         return f"{since} Nothing was changed since."
     lines = [f"- {date_text(change.date)}: {change.change}. Reason: {change.reason}. Outcomes had {'' if change.outcomes_seen else 'not '}been seen." for change in protocol.amendments]

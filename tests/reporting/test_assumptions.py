@@ -65,7 +65,14 @@ class _Stream(Section):
     per_day: Quantity = Field(description="Worth of a day")
 
 
+class _Rates(Section):
+    rate: float
+    source: str
+    standing: str
+
+
 class _Own(Section):
+    discounting: _Rates
     benefits: list[_Stream] = Field(description="Streams")
 
 
@@ -75,11 +82,12 @@ class _Study(Section):
 
 def test_numbers_in_a_list_of_blocks_have_a_row_each_with_their_standing():
     per_day = Quantity(value=750, unit="GBP", source="a press report", standing="S2")
-    log = assumptions_log(_Study(value=_Own(benefits=[_Stream(stream="earnings", per_day=per_day), _Stream(stream="health", per_day=per_day)])), {},
+    log = assumptions_log(_Study(value=_Own(discounting=_Rates(rate=0.015, source="the Green Book", standing="S"), benefits=[_Stream(stream="earnings", per_day=per_day), _Stream(stream="health", per_day=per_day)])), {},
                           {"earnings: per_day": "beyond its range"}).set_index("name")  # fmt: skip
     row = log.loc["Benefits: earnings: per day"]
     assert row["value"] == "750" and row["standing"] == "secondary source, not verified" and row["switching_value"] == "beyond its range"
     assert log.loc["Benefits: health: per day", "switching_value"] == "not sought"
+    assert log.loc["Discounting: rate", ["source", "standing"]].tolist() == ["the Green Book", "published value"] and "Discounting: standing" not in log.index
 
 
 def test_what_is_not_established_says_so():
