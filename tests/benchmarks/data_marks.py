@@ -38,7 +38,7 @@ def make(folder: Path, pupils: int, name: str = "marks.parquet") -> Path:
             writer.write_table(pa.table({
                 "pupil_id": np.repeat(np.arange(first, first + count, dtype=np.int32), 2 * DAYS),
                 "date": pa.array(np.tile(day, count)).cast(pa.date32()),
-                "session": pa.DictionaryArray.from_arrays(pa.array(np.tile(np.array([0, 1], np.int8), rows // 2)), pa.array(["AM", "PM"])),
+                "session": pa.DictionaryArray.from_arrays(pa.array(np.tile(np.array([0, 1], np.int8), rows // 2)), pa.array(["am", "pm"])),
                 "code": pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(CODES)))}, schema=SCHEMA), row_group_size=rows)
     return path
 

@@ -30,7 +30,7 @@ def prepare(con: duckdb.DuckDBPyConnection, calendar: str, files: list[str]) -> 
     load_grid(con, school_grid(days))
     marks_panel.load_codes(con)
     listed = ", ".join(literal(name) for name in files)
-    con.execute(f"CREATE TEMP VIEW marks AS SELECT pupil_id, date, session, code FROM read_parquet([{listed}])")
+    con.execute(f"CREATE TEMP VIEW marks AS SELECT pupil_id, date, upper(session) AS session, code FROM read_parquet([{listed}])")
     con.execute(f"CREATE TEMP TABLE accepted_pupils AS SELECT DISTINCT pupil_id, '{YEAR}' AS academic_year, 'S1' AS school_id, CAST(NULL AS VARCHAR) AS enrolment_status, "
                 "9 AS year_group, DATE '2024-09-01' AS enrolment_start, CAST(NULL AS DATE) AS enrolment_end FROM marks")
     marks_panel.load_places(con, pd.DataFrame({"school_id": ["S1"], "area_code": ["A"], "calendar": ["all"]}))
