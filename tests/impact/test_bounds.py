@@ -90,11 +90,11 @@ def test_doubling_a_weight_is_a_second_row_and_order_does_not_matter():
 
 def test_standard_errors_are_those_of_leaving_out_a_school_at_a_time():
     draw = np.random.default_rng(3)
-    shock = draw.normal(0, 0.5, 60)
+    shock, stay = draw.normal(0, 0.1, 60), np.where(np.arange(60) < 30, draw.uniform(0.8, 1.0, 60), draw.uniform(0.5, 0.9, 60))
     school = np.repeat(np.arange(60), 25)
     arm = (school < 30).astype(int)
     entered = pd.DataFrame({"treated": arm, "weight": draw.uniform(0.5, 2, 1500), "school_id": school,
-                            "retained": draw.random(1500) < np.where(arm == 1, 0.95, 0.85), "y": draw.normal(0, 2, 1500) + shock[school] + arm})
+                            "retained": draw.random(1500) < stay[school], "y": draw.normal(0, 2, 1500) + shock[school] + arm})
     found = bounds(entered.loc[entered["retained"]], entered)
     apart = [bounds(own.loc[own["retained"]], own) for own in (entered.loc[entered["school_id"] != s] for s in range(60))]
     for end in ("lower", "upper"):
