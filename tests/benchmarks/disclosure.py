@@ -64,7 +64,7 @@ def results_text() -> str:
             lines.append(line(f"pytauargus 0.6.0: {name}, {PEER_TABLES[name].partition('(')[0]}", "the same", [theirs],
                               f"ours {runs[0].seconds / theirs.seconds:.2f} of the peer; {theirs.printed['suppressed']} cells suppressed"))
     words = ("Tables of counts with all totals, threshold 10: secondary suppression and the intruder's linear programmes on every suppressed cell, one thread. "
-             "The peer runs once; its optimum protects 0 to twice the count, ours 0 to the threshold.")  # fmt: skip
+             "The peer runs once; its optimum protects 0 to twice the count, ours 0 to the threshold. Taken while the machine did other work.")  # fmt: skip
     return "\n".join(["## Disclosure control", "", words, f"`python -m tests.benchmarks.disclosure`; {machine()}", "", *HEADER, *lines])
 
 
