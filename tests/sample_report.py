@@ -23,8 +23,8 @@ from evaluation.runs.run import find_run
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "reports" / "sample"
 MOST_BYTES = 490_000
-PICTURE_WIDTHS, PICTURE_COLOURS = (640, 560, 480, 400), 16
-MOST_ROWS = 12
+PICTURE_WIDTHS, PICTURE_COLOURS = (640, 560, 480, 400, 320), 16
+MOST_ROWS = 8
 PAGE_WIDTH, PAGE_HEIGHT = 1000, 1240
 PICTURE = re.compile(r"(src=\"data:image/png;base64,)([^\"]+)\"")
 CODE = re.compile(r'(?s)<details class="code">.*?</details>')
