@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from evaluation.reporting.documents.docx_tables import set_tables
 from evaluation.reporting.documents.tree import VOID, Edition, Node, read_edition
 from evaluation.reporting.documents.typst_source import LONGEST_NUMBERS, PICTURE, POINTS_PER_PIXEL, fitted
 
@@ -134,25 +135,20 @@ def _body(text: str, edition: Edition) -> str:
     size = '<w:pgSz w:w="16838" w:h="11906" w:orient="landscape"/>' if edition.technical else '<w:pgSz w:w="11906" w:h="16838"/>'
     margins = '<w:pgMar w:top="1134" w:right="1021" w:bottom="1021" w:left="1021" w:header="567" w:footer="567" w:gutter="0"/>'
     section = f'<w:sectPr><w:headerReference w:type="default" r:id="reportheader"/><w:footerReference w:type="default" r:id="reportfooter"/>{size}{margins}</w:sectPr>'
+    text = re.sub(r'<w:p>\s*<w:pPr>\s*<w:pStyle w:val="Title" ?/>.*?</w:p>', "", text, count=1, flags=re.S)
     text = re.sub(r"<w:sectPr\s*/>|<w:sectPr\b.*?</w:sectPr>", "", text, flags=re.S).replace("</w:body>", f"{section}</w:body>")
     if "xmlns:r=" not in text.split(">", 2)[1] + text[:2000]:
         text = text.replace("<w:document ", '<w:document xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" ', 1)
-    small = 15 if edition.technical else 17
-
-    def table(match: re.Match[str]) -> str:
-        inner = re.sub(r"<w:tblW [^>]*/>", '<w:tblW w:type="auto" w:w="0"/>', match[0])
-        inner = re.sub(r"<w:r>(?!<w:rPr>)", f'<w:r><w:rPr><w:sz w:val="{small}"/></w:rPr>', inner)
-        inner = inner.replace("<w:r><w:rPr>", f'<w:r><w:rPr><w:sz w:val="{small}"/>') if "<w:sz " not in inner else inner
-        head, sep, rest = inner.partition("</w:tr>")
-        return head.replace(f'<w:rPr><w:sz w:val="{small}"/>', f'<w:rPr><w:b/><w:sz w:val="{small}"/>') + sep + rest
-
-    return re.sub(r"<w:tbl>.*?</w:tbl>", table, text, flags=re.S)
+    return set_tables(text, 16838 - 2 * 1021 if edition.technical else 11906 - 2 * 1021, edition.technical)
 
 
 def _running(kind: str, edition: Edition) -> str:
     tag = "hdr" if kind == "header" else "ftr"
     colour = "942514" if edition.label == "simulated" else "12436D"
     words = escape(edition.standing + (" | Draft" if edition.draft else ""))
-    page = "" if kind == "header" else '<w:r><w:t xml:space="preserve">  |  Page </w:t></w:r><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>PAGE</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>'
+    small = '<w:rPr><w:sz w:val="16"/></w:rPr>'
+    page = "" if kind == "header" else (
+        f'<w:r>{small}<w:t xml:space="preserve">  |  Page </w:t></w:r><w:r>{small}<w:fldChar w:fldCharType="begin"/></w:r><w:r>{small}<w:instrText>PAGE</w:instrText></w:r>'
+        f'<w:r>{small}<w:fldChar w:fldCharType="end"/></w:r>')
     return ('<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
             f'<w:{tag} xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:p><w:r><w:rPr><w:b/><w:color w:val="{colour}"/><w:sz w:val="16"/></w:rPr><w:t>{words}</w:t></w:r>{page}</w:p></w:{tag}>')

@@ -12,6 +12,7 @@ import pytest
 
 from evaluation.errors import GateError
 from evaluation.reporting.documents import edition_docx, edition_pdf
+from evaluation.reporting.documents.docx_tables import column_widths
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 MADE = date(2026, 1, 5)
@@ -119,3 +120,31 @@ def test_the_docx_keeps_headings_table_headers_alternative_texts_language_and_ti
 def test_the_docx_prints_its_standing_on_every_page(docx):
     assert "RESTRICTED - not cleared for release | Draft" in docx["word/report_header.xml"] and "PAGE" in docx["word/report_footer.xml"]
     assert 'r:id="reportheader"' in docx["word/document.xml"] and "report_header.xml" in docx["[Content_Types].xml"]
+
+
+def test_the_docx_gives_columns_the_width_of_their_words_and_keeps_rows_whole():
+    codes = "".join(f'<tr><th scope="row">B_referred_within_area_{n}</th><td>{"a long sentence on how it was compared " * 6}</td><td class="num">{n}</td></tr>' for n in range(3))
+    table = f'<table><caption>Table 2: Answers</caption><thead><tr><th scope="col">Estimate</th><th scope="col">How compared</th><th scope="col" class="num">Days</th></tr></thead><tbody>{codes}</tbody></table>'
+    body = zipfile.ZipFile(io.BytesIO(edition_docx(page(extra=table), MADE))).read("word/document.xml").decode("utf-8")
+    drawn = re.findall(r"<w:tbl>.*?</w:tbl>", body, re.S)
+    widths = [int(width) for width in re.findall(r'<w:gridCol w:w="(\d+)"', drawn[1])]
+    assert widths[1] > 2 * widths[0] > 4 * widths[2] and abs(sum(widths) - (16838 - 2 * 1021)) <= 3
+    assert 'w:tblLayout w:type="fixed"' in drawn[1] and drawn[1].count("<w:cantSplit/>") == drawn[1].count("<w:tr>") == 4
+    assert re.findall(r'<w:tcW w:type="dxa" w:w="(\d+)"', drawn[1])[3:6] == [str(width) for width in widths]
+    assert 'w:firstColumn="1"' in drawn[1] and "B_referred_within_area_0" in drawn[1]
+    assert drawn[0].count("<w:b/>") == 2
+
+
+def test_widths_of_columns_add_up_and_hold_the_longest_word():
+    widths, fits = column_widths([["Area", "Text"], ["Knowsley", "short words " * 40]], 300.0, 8.0)
+    assert fits and sum(widths) == pytest.approx(300.0) and widths[0] >= len("Knowsley") * 8.0 * 0.5
+    widths, fits = column_widths([["A" * 60, "B" * 60]], 300.0, 8.0)
+    assert not fits and sum(widths) == pytest.approx(300.0)
+    widths, fits = column_widths([["Area", "Pupils"], ["Salford", "40"]], 300.0, 8.0)
+    assert fits and sum(widths) < 150.0
+
+
+def test_the_docx_has_one_title_and_terms_stay_with_their_texts(docx):
+    assert 'w:pStyle w:val="Title"' not in docx["word/document.xml"]
+    term = re.search(r'<w:style [^>]*w:styleId="DefinitionTerm".*?</w:style>', docx["word/styles.xml"], re.S)
+    assert term and "<w:keepNext" in term[0]
