@@ -27,7 +27,7 @@ NONE_REPORTED = "no suspension was reported, or none were supplied"
 REPORTED_SAYS = "suspensions as schools reported them, by the half-term in which each began"
 
 
-QUIET = {CONTROL: "negative controls did not move", HARM: "no harm was seen, which does not rule it out"}
+QUIET = {CONTROL: "negative controls moved by less than the registered tolerance, if at all", HARM: "no harm was seen, which does not rule it out"}
 NOT_HELD = "the registers hold no such outcome, so that nothing could be checked"
 
 

@@ -28,7 +28,7 @@ CHECK_WORDS = {
     "placebo_start": "Before support began, the same sum finds nothing",
     "placebo_cohort": "A year earlier, before there were mentors, the same sum finds nothing",
     "placebo_referral": "Among pupils like those referred, in schools without mentors, the same sum finds nothing",
-    "negative_controls": "What mentoring cannot change did not change",
+    "negative_controls": "What mentoring cannot change moved by less than the registered tolerance, if at all",
     "no_single_area_carries_it": "Without any one area, the effect points the same way",
     "no_single_school_carries_it": "Without any one school, the effect points the same way",
 }

@@ -17,7 +17,7 @@ from evaluation.errors import DataError
 from .plane import draw_plane, mark_breaking_even, net_benefit, worth_by_draw
 from .ratio import FiellerSet, fieller_set
 from .terms import (
-    AppraisalSpec, DaysEffect, PresentValue, PupilCost, Valuation, annual_effect, counted, days_effect, pupil_cost, referred_per_pupil, same_pupils,
+    REFERRED, AppraisalSpec, DaysEffect, PresentValue, PupilCost, Valuation, annual_effect, counted, days_effect, pupil_cost, referred_per_pupil, same_pupils,
 )
 from .text import number
 
@@ -201,7 +201,8 @@ def _present_values(effect: DaysEffect, cost: PupilCost, value: Valuation, prese
     point = student.ppf(0.5 + effect.conf_level / 2, effect.df)
     worth, spent = value.value_per_day * present.benefit_factor, cost.amount * present.cost_factor
     spent_error = cost.std_error * present.cost_factor
-    pupils = present.pupils[cost.denominator]
+    # One programme has one total, whatever pupils it is stated over: as many of them as make up the pupils referred, whose cost it is.
+    pupils = present.pupils[REFERRED] / cost.referred_per_pupil
 
     def net(factor: float, times: float, measure: str, unit: str) -> tuple:
         middle = times * (factor * worth * effect.extra_days - spent)
@@ -209,7 +210,7 @@ def _present_values(effect: DaysEffect, cost: PupilCost, value: Valuation, prese
         return _row(name, measure, middle, unit, low=middle - reach, high=middle + reach, form="interval", standing=standing)
 
     rows = [net(1.0, 1.0, "npsv_per_pupil", f"GBP per pupil, present value in {present.base_year}"),
-            net(1.0, pupils, "npsv", f"GBP for all pupils {cost.denominator}, present value in {present.base_year}")]
+            net(1.0, pupils, "npsv", f"GBP for all pupils {REFERRED}, present value in {present.base_year}")]
     if weight is not None:
         rows.append(net(weight, 1.0, "npsv_weighted_per_pupil", f"GBP per pupil, present value in {present.base_year}, weighted"))
     if spent > point * spent_error and effect.bounded:

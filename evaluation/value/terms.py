@@ -76,7 +76,7 @@ class PupilCost:
 
 @dataclass(frozen=True)
 class PresentValue:
-    """How much of costs and benefits is left after discounting, and how many pupils a total covers.
+    """How much of costs and benefits is left after discounting, and how many pupils were counted.
 
     The factors are averages over the years in which costs fall, and in which pupils are served.
     """

@@ -74,6 +74,12 @@ def test_a_negative_control_that_moves_fails_and_one_that_is_still_passes():
     assert not checks["passed"].any() and "Medical" in checks.loc["negative_controls", "text"] and "suspended" in checks.loc["no_harm_seen", "text"]
 
 
+def test_a_negative_control_whose_interval_excludes_zero_within_the_tolerance_is_not_said_to_stand_still():
+    row = {"role": "negative control", "title": "Medical", "result": PASSED, "estimate": -0.11, "conf_low": -0.21, "conf_high": -0.01}
+    said = harm_checks(pd.DataFrame([row])).set_index("name").loc["negative_controls"]
+    assert said["passed"] and "less than the registered tolerance" in said["text"] and "did not" not in said["text"]
+
+
 def test_registers_without_negative_controls_have_not_passed_them():
     checks = harm_checks(found(cohort_of(), suspension_sessions=0).reset_index()).set_index("name")
     assert not checks.loc["negative_controls", "passed"] and "hold no such outcome" in checks.loc["negative_controls", "text"]

@@ -332,6 +332,17 @@ def test_cost_per_pupil_is_that_per_pupil_referred_times_pupils_referred_with_it
     assert (found.basis, found.referred_per_pupil) == ("planned", 1.6)
 
 
+def test_the_total_of_a_programme_is_the_same_over_whichever_pupils_it_is_stated():
+    # 1,000 eligible pupils of whom the effect, by its weights, counts 0.16 referred each: not 160 pupils were paid for but the 200 referred.
+    present = PresentValue(0.98, 0.95, "2022/23", {"eligible": 1_000, "referred": 200, "started": 120})
+    each = measured(appraise(effect(), cost(), VALUES, draws=5_000, seed=1, present=present), "npsv", "earnings, causal share")
+    for level, share in (("eligible", 0.16), ("started", 1.6)):
+        over = PupilCost(level, "public_sector", 900 * share, 45 * share, "2022/23", "planned", share)
+        found = measured(appraise(effect(2 * share, 0.5 * share, level=level), over, VALUES, draws=5_000, seed=1, present=present), "npsv", "earnings, causal share")
+        assert found[["value", "conf_low", "conf_high"]].tolist() == pytest.approx(each[["value", "conf_low", "conf_high"]].tolist())
+        assert found["unit"].startswith("GBP for all pupils referred")
+
+
 def test_present_values_by_hand_with_weighted_beside_unweighted():
     present = PresentValue(0.98, 0.95, "2022/23", {"eligible": 1_000, "referred": 200, "started": 120})
     found = appraise(effect(), cost(), VALUES, draws=5_000, seed=1, present=present, weight=2.0)
