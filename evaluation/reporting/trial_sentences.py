@@ -128,7 +128,10 @@ def other_choices(curve: pd.DataFrame, tests: pd.DataFrame) -> str:
     if known.empty:
         return "No other choices of analysis were tried in this run."
     joint = one_row(tests, "specification_tests", statistic="median effect")
-    chance = "" if joint is None or is_missing(joint["p_value"]) else f" Dealt out anew by chance, mentors would give so large a median in {number_text(100 * joint['p_value'], 1)}% of cases."
+    tested = len(known) if joint is None or is_missing(joint.get("branches")) else int(joint["branches"])
+    which = "" if tested == len(known) else f" over the {_count(tested)} that compare schools within areas"
+    chance = "" if joint is None or is_missing(joint["p_value"]) else (
+        f" Dealt out anew by chance, mentors would give so large a median{which} in {number_text(100 * joint['p_value'], 1)}% of cases.")
     left = len(curve) - len(known)
     return (
         f"Over {_count(len(known))} registered choices of analysis the effect lies between {number_text(known.min(), 1)} and {number_text(known.max(), 1)} points, half of them "

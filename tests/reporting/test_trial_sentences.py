@@ -232,6 +232,8 @@ def test_other_choices_of_analysis_are_told_with_their_range_and_joint_test():
     text = trial_sentences.other_choices(curve, joint)
     assert text == ("Over 3 registered choices of analysis the effect lies between 0.5 and 1.7 points, half of them at 1.0 or more; 1 more could not be estimated. "
                     "Dealt out anew by chance, mentors would give so large a median in 1.2% of cases.")  # fmt: skip
+    assert "so large a median over the 2 that compare schools within areas in 1.2%" in trial_sentences.other_choices(curve, joint.assign(branches=2))
+    assert trial_sentences.other_choices(curve, joint.assign(branches=3)) == text
     assert "No other choices" in trial_sentences.other_choices(curve.iloc[:0], joint.iloc[:0])
 
 
