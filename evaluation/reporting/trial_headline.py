@@ -17,7 +17,7 @@ from evaluation.reporting.headline import (
 )
 from evaluation.reporting.text import SIMULATED, is_missing, number_text
 from evaluation.reporting.trial_money import NO_EFFECTS, money, so_what
-from evaluation.reporting.trial_sentences import attrition_rating, lower_first, one_row, usable, who
+from evaluation.reporting.trial_sentences import attrition_rating, count_words, is_small, lower_first, one_row, smallest_count, usable, who
 from evaluation.reporting.trial_tables import FAILS, HOLDS, UNCLEAR, registered_checks
 from evaluation.reporting.words import true_minus, unit_words
 
@@ -81,7 +81,7 @@ def trial_headline(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol, 
         HeadlineRow("verdict", f"{wording}: {reason}" if not estimable else wording, source_table="impact_diagnostics", source_key="study, verdict"),
         *(_checks(tables["robustness_checks"]) if estimable else ()),
         *(effects(tables["estimates"], tables["impact_diagnostics"], protocol) if estimable else _no_effect(reason)),
-        *who(tables["cohort_flow"], tables["delivery_reach"], _leading_days(tables) if estimable else None),
+        *who(tables["cohort_flow"], tables["delivery_reach"], smallest_count(protocol), _leading_days(tables) if estimable else None),
         _greatest_need(tables, protocol) if estimable else HeadlineRow("greatest_need", "No effect on severely absent pupils is stated, for the same reason."),
         *money(appraisal, tables["costs_by_perspective"], value.perspective, value.denominator, protocol.report.break_even_scenario, withheld),
         *(_how_sure(tables, protocol) if estimable else [HeadlineRow("how_sure", "No effect is stated, so there is none to be sure or unsure of.")]),
@@ -133,11 +133,14 @@ def _greatest_need(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol) 
     row = next((row for row in own.to_dict("records") if str(row["analysis"]).startswith(stem)), None)
     if row is None:
         return HeadlineRow("greatest_need", f"No referred pupil who could be analysed missed half of the sessions when chosen.{NOT_THEIRS}")
-    counts = (f"{number_text(row['n_treated'], 0)} {'eligible' if stem == 'A_' else 'referred'} pupils who missed half of their sessions or more when chosen, set beside "
-              f"{number_text(row['n_comparison'], 0)} like them")  # fmt: skip
+    threshold = smallest_count(protocol)
+    few = is_small(row["n_treated"], threshold) or is_small(row["n_comparison"], threshold)
+    counts = (f"{count_words(row['n_treated'], threshold)} {'eligible' if stem == 'A_' else 'referred'} pupils who missed half of their sessions or more when chosen, set beside "
+              f"{count_words(row['n_comparison'], threshold)} like them")  # fmt: skip
     source = {"source_table": "subgroups", "source_key": f"{row['analysis']}, severity, severe"}
-    if is_missing(row["estimate"]) or is_missing(row["conf_low"]):
-        return HeadlineRow("greatest_need", f"Too few to say: {counts}.{NOT_THEIRS}", float(row["n_treated"]), unit="pupils", **source)
+    if few or is_missing(row["estimate"]) or is_missing(row["conf_low"]):
+        known = None if is_small(row["n_treated"], threshold) else float(row["n_treated"])
+        return HeadlineRow("greatest_need", f"Too few to say: {counts}.{NOT_THEIRS}", known, unit="pupils", **source)
     unclear = " No clear evidence either way." if row["conf_low"] <= 0 <= row["conf_high"] else ""
     return HeadlineRow(
         "greatest_need",

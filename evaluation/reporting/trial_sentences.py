@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import ContractError
+from evaluation.reporting.disclosure.profiles import find_profile
 from evaluation.reporting.headline import NOT_ESTIMATED, HeadlineRow
 from evaluation.reporting.text import is_missing, number_text
 from evaluation.reporting.words import true_minus
@@ -13,10 +14,26 @@ from evaluation.reporting.words import true_minus
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evaluation.protocol.trial import ReportSection
+    from evaluation.protocol.trial import ReportSection, TrialProtocol
 
 MENTORED, COMPARISON, REFERRED = "schools with mentors", "comparison schools", "referred pupils"
 LEVEL_WORDS = {"eligible": "eligible pupils", "referred": "pupils referred", "started": "pupils who started"}
+
+
+def smallest_count(protocol: TrialProtocol) -> int:
+    """Return the fewest pupils that a sentence may count, by the registered disclosure profile: reports are passed on, whatever the data."""
+    chosen = protocol.report.disclosure
+    return find_profile(chosen.profile, chosen.changes).threshold
+
+
+def count_words(value: Any, threshold: int) -> str:
+    """Return a count of pupils as it may stand in prose: "fewer than 10" in place of one from 1 to 9 where the threshold is 10."""
+    return f"fewer than {_count(threshold)}" if is_small(value, threshold) else _count(value)
+
+
+def is_small(value: Any, threshold: int) -> bool:
+    """Whether a count of pupils is above 0 and below the threshold."""
+    return not is_missing(value) and 0 < float(value) < threshold
 
 
 def one_row(frame: pd.DataFrame, table: str, **where: Any) -> Mapping[str, Any] | None:
@@ -37,13 +54,15 @@ def one_row(frame: pd.DataFrame, table: str, **where: Any) -> Mapping[str, Any] 
     return found.iloc[0].to_dict() if len(found) else None
 
 
-def who(flow: pd.DataFrame, reach: pd.DataFrame, lead: Mapping[str, Any] | None = None) -> list[HeadlineRow]:
+def who(flow: pd.DataFrame, reach: pd.DataFrame, threshold: int, lead: Mapping[str, Any] | None = None) -> list[HeadlineRow]:
     """Return who was offered, reached and analysed, and whom the leading effect rests on.
 
     Parameters
     ----------
     flow, reach : pandas.DataFrame
         Tables ``cohort_flow`` and ``delivery_reach``.
+    threshold : int
+        Fewest pupils that may be counted.
     lead : mapping, optional
         The leading row of table ``estimates``.
     """
@@ -51,43 +70,48 @@ def who(flow: pd.DataFrame, reach: pd.DataFrame, lead: Mapping[str, Any] | None 
     programme = one_row(reach, "delivery_reach", level="programme")
     if programme is not None:
         offered = "" if is_missing(programme["eligible"]) else (
-            f"{_count(programme['eligible'])} pupils met the absence rule in schools with mentors in the half-terms studied. In all, "
+            f"{count_words(programme['eligible'], threshold)} pupils met the absence rule in schools with mentors in the half-terms studied. In all, "
         )
         areas = int(reach["level"].eq("area").sum())
         places = f" and {areas} areas" if areas else ""
-        share = "" if is_missing(programme["share_started"]) else f" ({number_text(100 * programme['share_started'], 0)}%)"
+        few = any(is_small(programme[column], threshold) for column in ("referred", "started"))
+        share = "" if few or is_missing(programme["share_started"]) else f" ({number_text(100 * programme['share_started'], 0)}%)"
         rows.append(HeadlineRow(
             "who",
-            f"{offered}{_count(programme['referred'])} were referred, of whom {_count(programme['started'])} started{share} and "
-            f"{_count(programme['completed'])} completed, in {_count(programme['schools'])} schools that referred{places}.",
-            programme["referred"], unit="pupils", source_table="delivery_reach", source_key="programme",
+            f"{offered}{count_words(programme['referred'], threshold)} were referred, of whom {count_words(programme['started'], threshold)} started{share} and "
+            f"{count_words(programme['completed'], threshold)} completed, in {_count(programme['schools'])} schools that referred{places}.",
+            _unless_small(programme["referred"], threshold), unit="pupils", source_table="delivery_reach", source_key="programme",
         ))  # fmt: skip
     counts = {group: _analysed(flow, group) for group in (REFERRED, COMPARISON)}
     if all(count is not None for count in counts.values()):
         treated, comparison = counts[REFERRED], counts[COMPARISON]
         rows.append(HeadlineRow(
             "who_analysed" if rows else "who",
-            f"Analysed: {_count(treated['pupils'])} of the pupils referred, in {_count(treated['schools'])} schools, who met the absence rule and "
-            f"could be followed. {_rests_on(lead, comparison)}",
-            treated["pupils"], unit="pupils", source_table="cohort_flow", source_key=f"{REFERRED}: {treated['step']}",
+            f"Analysed: {count_words(treated['pupils'], threshold)} of the pupils referred, in {_count(treated['schools'])} schools, who met the absence rule and "
+            f"could be followed. {_rests_on(lead, comparison, threshold)}",
+            _unless_small(treated["pupils"], threshold), unit="pupils", source_table="cohort_flow", source_key=f"{REFERRED}: {treated['step']}",
         ))  # fmt: skip
     return rows or [HeadlineRow("who", "No pupils were counted in this run.")]
 
 
-def _rests_on(lead: Mapping[str, Any] | None, comparison: Mapping[str, Any]) -> str:
+def _unless_small(value: Any, threshold: int) -> Any:
+    return None if is_small(value, threshold) else value
+
+
+def _rests_on(lead: Mapping[str, Any] | None, comparison: Mapping[str, Any], threshold: int) -> str:
     """Say how many pupils stand behind the leading effect, or among whom similar pupils were sought."""
     if lead is None or is_missing(lead.get("n_treated")):
         return (
-            f"Similar pupils were sought among {_count(comparison['pupils'])} who met the same rule in {_count(comparison['schools'])} "
+            f"Similar pupils were sought among {count_words(comparison['pupils'], threshold)} who met the same rule in {_count(comparison['schools'])} "
             "comparison schools."
         )
-    alone = "" if is_missing(lead["unmatched"]) or lead["unmatched"] == 0 else f" ({_count(lead['unmatched'])} had no similar pupil)"
+    alone = "" if is_missing(lead["unmatched"]) or lead["unmatched"] == 0 else f" ({count_words(lead['unmatched'], threshold)} had no similar pupil)"
     return (
-        f"The leading effect rests on {_count(lead['n_treated'])} of them{alone} and on {_count(lead['n_comparison'])} similar pupils in "
+        f"The leading effect rests on {count_words(lead['n_treated'], threshold)} of them{alone} and on {count_words(lead['n_comparison'], threshold)} similar pupils in "
         f"{_count(lead['schools_comparison'])} comparison schools."
         if lead["estimand"] == "B" else
-        f"The leading effect rests on all {_count(lead['n_treated'])} eligible pupils analysed in {_count(lead['schools_treated'])} schools with "
-        f"mentors and on {_count(lead['n_comparison'])} pupils in {_count(lead['schools_comparison'])} comparison schools."
+        f"The leading effect rests on all {count_words(lead['n_treated'], threshold)} eligible pupils analysed in {_count(lead['schools_treated'])} schools with "
+        f"mentors and on {count_words(lead['n_comparison'], threshold)} pupils in {_count(lead['schools_comparison'])} comparison schools."
     )
 
 
@@ -142,15 +166,17 @@ def other_choices(curve: pd.DataFrame, tests: pd.DataFrame) -> str:
 RESPONDENTS = "pupils who started with a mentor"
 
 
-def engagement(changes: pd.DataFrame, response: pd.DataFrame) -> str:
+def engagement(changes: pd.DataFrame, response: pd.DataFrame, threshold: int) -> str:
     """Say how answers to the survey changed among those who answered twice, which is no effect, and how many they are.
 
     Parameters
     ----------
     changes, response : pandas.DataFrame
         Tables ``survey_changes`` and ``survey_response``.
+    threshold : int
+        Fewest pupils that may be counted; fewer are too few to speak of.
     """
-    own = changes.loc[changes["what"].eq(RESPONDENTS) & changes["estimate"].notna()]
+    own = changes.loc[changes["what"].eq(RESPONDENTS) & changes["estimate"].notna() & changes["pupils"].ge(threshold)]
     if own.empty:
         return "Engagement was not measured by a survey in this run, or too few answered to say how it changed."
     asked = response.loc[response["arm"].eq(RESPONDENTS)].groupby("scale")["pupils"].max()
@@ -164,17 +190,21 @@ def engagement(changes: pd.DataFrame, response: pd.DataFrame) -> str:
     return f"{'. '.join(said)}.{after}"
 
 
-def models(effects: pd.DataFrame) -> str:
+def models(effects: pd.DataFrame, threshold: int) -> str:
     """Say how each delivery model compares with the others in the same areas, or why it is not compared.
 
     Parameters
     ----------
     effects : pandas.DataFrame
         Table ``delivery_model_effects``.
+    threshold : int
+        Fewest pupils that may be counted; a model with fewer is not compared in words.
     """
     if effects.empty:
         return "No effect was estimated in this run, so delivery models are not compared."
     known = effects.loc[effects["estimate"].notna() & effects["conf_low"].notna()]
+    if len(known) and known["pupils"].lt(threshold).any():
+        return f"Delivery models are not compared in words: one of them has fewer than {_count(threshold)} pupils."
     if known.empty:
         return f"Delivery models cannot be compared: {lower_first(str(effects['text'].iloc[0]))}."
     ahead = known.loc[known["estimate"] > 0] if len(known) == 2 else known

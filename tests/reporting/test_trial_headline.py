@@ -29,6 +29,7 @@ class Rules:
     stop_probability: float = 0.2
     security_design_ceiling: int = 4
     security_attrition_bands: tuple = (0.1, 0.2, 0.3, 0.4, 0.5)
+    disclosure: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(profile="srs", changes=None))
 
 
 def protocol(**changes) -> SimpleNamespace:
@@ -154,6 +155,21 @@ def test_greatest_need_never_borrows_another_number(subgroups, start):
     more = {} if subgroups is None else {"subgroups": subgroups}
     row = trial_headline(tables(**more), protocol(), label="simulated").set_index("key").loc["greatest_need"]
     assert row["text"].startswith(start) and row["text"].endswith("The effect above must not be read as theirs.") and pd.isna(row["conf_low"])
+
+
+@pytest.mark.parametrize("label", ["simulated", "published", "restricted"])
+@pytest.mark.parametrize("estimate", [None, 2.0])
+def test_a_count_below_the_threshold_of_the_registered_profile_stands_in_no_sentence(label, estimate):
+    few = severe(estimate, None if estimate is None else -1.0, None if estimate is None else 5.0)
+    few.loc[0, ["n_treated", "n_comparison"]] = [9, 18]
+    row = trial_headline(tables(subgroups=few), protocol(), label=label).set_index("key").loc["greatest_need"]
+    assert row["text"] == ("Too few to say: fewer than 10 referred pupils who missed half of their sessions or more when chosen, set beside 18 like them. "
+                           "The effect above must not be read as theirs.")  # fmt: skip
+    assert pd.isna(row["value"]) and pd.isna(row["conf_low"])
+    few.loc[0, ["n_treated", "n_comparison"]] = [10, 9]
+    assert "10 referred pupils" in (text := said(trial_headline(tables(subgroups=few), protocol(), label=label))["greatest_need"]) and "fewer than 10 like them" in text
+    own = protocol(report=Rules(disclosure=SimpleNamespace(profile="dfe_absence", changes=None)))
+    assert "9 like them" in said(trial_headline(tables(subgroups=few), own, label=label))["greatest_need"]
 
 
 def test_a_check_too_imprecise_to_say_is_told_and_never_counted_as_holding():

@@ -161,16 +161,30 @@ def test_who_counts_the_last_step_at_which_pupils_go_on():
     )  # fmt: skip
     reach = pd.DataFrame([{"level": level, "eligible": 1600, "referred": 480, "started": 340, "completed": 300, "share_started": 340 / 480, "schools": 20}
                           for level in ("programme", "area", "area")])  # fmt: skip
-    said = text_of(trial_sentences.who(flow, reach))
+    said = text_of(trial_sentences.who(flow, reach, 10))
     assert said["who"].endswith("in 20 schools that referred and 2 areas.")
     assert "1,600 pupils met the absence rule" in said["who"] and "480 were referred" in said["who"] and "340 started (71%)" in said["who"]
     assert "420 of the pupils referred, in 19 schools" in said["who_analysed"] and "1,500 who met the same rule in 20 comp" in said["who_analysed"]
 
 
     lead = {"estimand": "B", "n_treated": 390, "n_comparison": 700, "schools_treated": 19, "schools_comparison": 15, "unmatched": 30}
-    rests = text_of(trial_sentences.who(flow, reach, lead))["who_analysed"]
+    rests = text_of(trial_sentences.who(flow, reach, 10, lead))["who_analysed"]
     assert "rests on 390 of them (30 had no similar pupil) and on 700 similar pupils in 15 comparison schools" in rests
-    assert "all 390 eligible pupils" in text_of(trial_sentences.who(flow, reach, {**lead, "estimand": "A"}))["who_analysed"]
+    assert "all 390 eligible pupils" in text_of(trial_sentences.who(flow, reach, 10, {**lead, "estimand": "A"}))["who_analysed"]
+
+
+def test_few_pupils_are_counted_in_no_sentence():
+    reach = pd.DataFrame([{"level": "programme", "eligible": 1600, "referred": 48, "started": 9, "completed": 3, "share_started": 9 / 48, "schools": 20}])
+    flow = pd.DataFrame([("referred pupils", 1, "analysed", "kept", 7, 3), ("comparison schools", 1, "analysed", "kept", 1500, 20)],
+                        columns=["group", "position", "step", "kind", "pupils", "schools"])  # fmt: skip
+    lead = {"estimand": "B", "n_treated": 5, "n_comparison": 12, "schools_treated": 19, "schools_comparison": 15, "unmatched": 2}
+    rows = trial_sentences.who(flow, reach, 10, lead)
+    said = text_of(rows)
+    assert "48 were referred, of whom fewer than 10 started and fewer than 10 completed" in said["who"] and "%" not in said["who"]
+    assert "Analysed: fewer than 10 of the pupils referred" in said["who_analysed"] and rows[1].value is None
+    assert "rests on fewer than 10 of them (fewer than 10 had no similar pupil) and on 12 similar" in said["who_analysed"]
+    assert trial_sentences.count_words(0, 10) == "0" and trial_sentences.count_words(10, 10) == "10"
+    assert "too few answered" in trial_sentences.engagement(surveys(pupils=9), RESPONSE, 10)
 
 
 def test_two_rows_for_one_sentence_are_refused():
@@ -209,21 +223,22 @@ RESPONSE = pd.DataFrame([("pupils who started with a mentor", "engagement", 441)
 
 
 def test_a_change_among_respondents_is_never_called_an_effect():
-    text = trial_sentences.engagement(surveys(), RESPONSE)
+    text = trial_sentences.engagement(surveys(), RESPONSE, 10)
     assert "Engagement went from 2.7 to 2.9 among the 221 of 441 pupils who started and answered both times" in text and "not an effect" in text
-    assert "not an effect" not in trial_sentences.engagement(surveys(is_effect=True), RESPONSE)
-    assert "was not measured" in trial_sentences.engagement(surveys(estimate=float("nan")), RESPONSE) and "was not measured" in trial_sentences.engagement(surveys().iloc[:0], RESPONSE.iloc[:0])
+    assert "not an effect" not in trial_sentences.engagement(surveys(is_effect=True), RESPONSE, 10)
+    assert "was not measured" in trial_sentences.engagement(surveys(estimate=float("nan")), RESPONSE, 10) and "was not measured" in trial_sentences.engagement(surveys().iloc[:0], RESPONSE.iloc[:0], 10)
 
 
 def test_models_are_compared_with_the_caution_that_they_were_not_allocated():
     both = pd.DataFrame([("family outreach", 1.81, 0.44, 3.18, 102, 10, "x"), ("school based", -1.81, -3.18, -0.44, 117, 10, "x")],
                         columns=["delivery_model", "estimate", "conf_low", "conf_high", "pupils", "schools", "text"])  # fmt: skip
-    text = trial_sentences.models(both)
+    text = trial_sentences.models(both, 10)
     assert text.startswith("Pupils with the model family outreach did 1.8 points better than those with other models (0.4 to 3.2; 102 pupils in 10 schools).")
     assert "not given to pupils by lot" in text and "school based" not in text
     none = both.assign(estimate=float("nan"), text="Each model has an area of its own")
-    assert trial_sentences.models(none) == "Delivery models cannot be compared: each model has an area of its own."
-    assert "not compared" in trial_sentences.models(both.iloc[:0])
+    assert trial_sentences.models(none, 10) == "Delivery models cannot be compared: each model has an area of its own."
+    assert "not compared" in trial_sentences.models(both.iloc[:0], 10)
+    assert trial_sentences.models(both.assign(pupils=[9, 117]), 10) == "Delivery models are not compared in words: one of them has fewer than 10 pupils."
 
 
 def test_other_choices_of_analysis_are_told_with_their_range_and_joint_test():

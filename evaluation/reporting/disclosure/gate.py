@@ -282,8 +282,10 @@ def _clear_sentences(table: Table, spec: Disclosure, frame: pd.DataFrame, profil
         reason = ""
         if rests := [t for t in named if t.partition(":")[0] in refused or _holds_back(t, lost, frames)]:
             reason = f"states counts of `{rests[0].partition(':')[0]}`, in which something is held back"
-        for number in _PEOPLE.findall(text):
-            count = int(number.replace(",", ""))
+        counted = [int(number.replace(",", "")) for number in _PEOPLE.findall(text)]
+        if {"value", "unit"} <= set(kept.columns) and kept.at[row, "unit"] == "pupils" and not is_missing(kept.at[row, "value"]):
+            counted.append(int(kept.at[row, "value"]))  # the number beside the sentence says what the sentence may not
+        for count in counted:
             if 0 < count < profile.threshold or count in lost_counts:
                 reason = reason or "states a count that is suppressed or below the threshold"
         if reason:

@@ -151,7 +151,8 @@ def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: 
             value = sum(system.values[p] for p in parts)
             whole = system.add(("sum of", *sorted(parts)), value, printed=False, name=f"{name}, {row_words(spec, frame, rows[0])}, {' and '.join(given['parts'])}")
             system.equate(whole, parts)
-            same = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] in given["equals"]]
+            _within(system, given, spec, frame, rows, whole)
+            same = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] in given.get("equals", ())]
             for at in same:
                 if system.values[at] == value:
                     system.equate(at, [whole])
@@ -160,6 +161,15 @@ def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: 
                 for at in same:
                     if system.values[at] > value and any(str(v).startswith(mine) for _, v in system.keys[at][1]):
                         system.rest(at, [whole], f"{system.names[at]} without the groups of {name}, {row_words(spec, frame, rows[0])}")
+
+
+def _within(system: CellSystem, given: Mapping[str, Any], spec: Disclosure, frame: pd.DataFrame, rows: list[int], part: int) -> None:
+    """Pupils who are some of those that another row or table counts: what is left of these is a group of its own."""
+    for whole in given.get("within", ()):
+        place = {**{name: str(frame.at[rows[0], name]) for name in whole["same"]}, **{name: str(value) for name, value in whole.get("at", {}).items()}}
+        for at, key in enumerate(list(system.keys)):
+            if system.printed[at] and key[0] == whole["population"] and place.items() <= dict(key[1]).items() and system.values[at] > system.values[part]:
+                system.rest(at, [part], f"{system.names[at]} without {system.names[part]}")
 
 
 def _guesses(system: CellSystem) -> None:
