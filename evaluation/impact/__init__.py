@@ -21,6 +21,7 @@ from evaluation.impact.imputation import ImputationFit, imputation_effects
 from evaluation.impact.limitations import limitations
 from evaluation.impact.outcomes import annual_estimates, outcome_estimates, outcomes_table
 from evaluation.impact.robustness import robustness_tests
+from evaluation.impact.selection import referral_selection
 from evaluation.impact.sensitivity import sensitivity_bracket
 from evaluation.impact.specification_curve import SpecificationCurve, specification_curve
 from evaluation.impact.specification_test import JointTest, joint_test, joint_test_of
@@ -37,7 +38,7 @@ __all__ = ["AggregatedEffects", "AndersonRubinSet", "BaconDecomposition", "Chang
            "complier_effect", "days_over_window", "decide", "estimate_change", "estimates_table", "event_studies",
            "event_study", "event_study_table", "group_time_check", "group_time_effects", "hedges_g", "honest_bounds",
            "impact_diagnostics", "imputation_effects", "intraclass_correlation", "joint_test", "joint_test_of",
-           "limitations", "outcome_estimates", "outcomes_table", "own_checks", "part_estimates", "robustness_tests",
+           "limitations", "outcome_estimates", "outcomes_table", "own_checks", "part_estimates", "referral_selection", "robustness_tests",
            "sensitivity_bracket", "side_by_side", "smallest_detectable_effect", "specification_curve", "stacks_apart",
            "sun_abraham_effects", "trends", "trial_estimates", "truth_comparison", "two_way_effects",
            "two_way_weights", "verdict", "verdict_rows"]

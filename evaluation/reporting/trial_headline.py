@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evaluation.impact.estimates import DAYS, POINTS
+from evaluation.impact.selection import INCLUDES_ZERO, ZERO
 from evaluation.impact.verdict import NOT_ESTIMATED
 from evaluation.reporting.headline import (
     HeadlineRow,
@@ -298,6 +299,27 @@ def threats(checks: pd.DataFrame, limitations: pd.DataFrame, most: int = 3) -> s
     if not said:
         return "No registered check failed and no limitation holds by rule. That is not proof that there is none."
     return "\n".join(f"- {true_minus(text)}" for text in said[:most])
+
+
+def explained_away(selection: pd.DataFrame, diagnostics: pd.DataFrame) -> str:
+    """Say which choice of pupils would explain the effect on pupils referred away, where that effect leads; empty where it does not.
+
+    Parameters
+    ----------
+    selection, diagnostics : pandas.DataFrame
+        Tables ``referral_selection`` and ``impact_diagnostics``.
+    """
+    if len(selection) == 0 or lead_estimand(diagnostics) != REFERRAL:
+        return ""
+    rows = selection.loc[selection["analysis"].eq(selection["analysis"].iloc[0])].set_index("reaches")
+    zero, first = rows.loc[ZERO], rows.loc[INCLUDES_ZERO, "points"]
+    way = "more" if zero["points"] >= 0 else "less"
+    spread = "" if is_missing(zero["share_of_sd"]) else f", which is {number_text(zero['share_of_sd'], 2)} of a standard deviation of such changes"
+    placebo = ("no placebo gave a number to set beside it" if is_missing(zero["placebo_bias"])
+               else f"the largest bias found where there is no effect to find was {number_text(abs(zero['placebo_bias']), 1)} points ({zero['placebo']})")  # fmt: skip
+    doubt = "the interval includes zero as it is" if first == 0 else f"from {number_text(abs(first), 1)} points on, the interval would include zero"
+    return (f"If attendance of the pupils referred had, without a mentor, changed by {number_text(abs(zero['points']), 1)} points {way} than that of similar pupils{spread}, "
+            f"the effect would be zero; {doubt}; {placebo}.")  # fmt: skip
 
 
 def _first_sentence(text: object) -> str:

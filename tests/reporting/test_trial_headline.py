@@ -12,7 +12,7 @@ import pytest
 from evaluation.impact.estimates import DAYS, POINTS
 from evaluation.impact.verdict import IMPROVED, NOT_ESTIMATED, UNCLEAR, WORDINGS, WORSENED
 from evaluation.reporting.headline import ITEM_TITLES
-from evaluation.reporting.trial_headline import largest_threat, threats, trial_headline, truth_sentence, verdict_of, why_before_and_after_misleads
+from evaluation.reporting.trial_headline import explained_away, largest_threat, threats, trial_headline, truth_sentence, verdict_of, why_before_and_after_misleads
 from evaluation.reporting.trial_sentences import REFERRED
 
 KEYS = {("B", "referred"): "B_referred_within_area_matched", ("A", "referred"): "A_referred_within_area_per_referred",
@@ -191,6 +191,22 @@ def test_threats_name_failed_checks_with_what_they_found_first():
     assert threats(checks(), limits, most=1) == "- First limit."
     assert "not proof that there is none" in threats(checks(), limits.iloc[2:])
     assert "no check of one was made" in threats(checks().iloc[:0], limits.iloc[:0])
+
+
+def chosen(points: float = 1.05, first: float = 0.2, bias: float | None = -0.62) -> pd.DataFrame:
+    rows = [(f"B_referred_{design}_matched", reaches, value, 0.1234, "placebo start", bias)
+            for design in ("within_area", "between_areas") for reaches, value in (("the estimate is zero", points), ("the interval first includes zero", first))]  # fmt: skip
+    return pd.DataFrame(rows, columns=["analysis", "reaches", "points", "share_of_sd", "placebo", "placebo_bias"])
+
+
+def test_the_choice_of_pupils_that_would_explain_the_effect_away_is_said_where_that_effect_leads():
+    text = explained_away(chosen(1.3), diagnostics())
+    assert "without a mentor, changed by 1.3 points more than that of similar pupils, which is 0.12 of a standard deviation" in text
+    assert "from 0.2 points on, the interval would include zero" in text and "was 0.6 points (placebo start)" in text
+    assert "changed by 2.0 points less" in explained_away(chosen(-2.0, 0.0), diagnostics())
+    assert "the interval includes zero as it is" in explained_away(chosen(-2.0, 0.0), diagnostics())
+    assert "no placebo gave a number" in explained_away(chosen(bias=None), diagnostics())
+    assert explained_away(chosen(), diagnostics(lead="A")) == "" == explained_away(chosen().iloc[:0], diagnostics())
 
 
 def test_every_effect_names_its_window_and_what_its_interval_leaves_open():
