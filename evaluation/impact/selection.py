@@ -19,7 +19,7 @@ from evaluation.impact.comparisons import Estimated
 ZERO, INCLUDES_ZERO = "the estimate is zero", "the interval first includes zero"
 REACHES = (ZERO, INCLUDES_ZERO)
 ALREADY = "the interval includes zero as it stands: nothing need be explained away"
-COLUMNS = ["analysis", "reaches", "points", "sd_of_changes", "share_of_sd", "placebo", "placebo_bias", "times_placebo", "n_treated", "n_comparison", "text"]
+COLUMNS = ["analysis", "reaches", "points", "sd_of_changes", "share_of_sd", "placebo", "placebo_bias", "times_placebo", "text"]
 
 
 def referral_selection(found: Sequence[Estimated], placebos: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +39,7 @@ def referral_selection(found: Sequence[Estimated], placebos: pd.DataFrame) -> pd
         referred would have had to change for the better by so much more; 0 where the interval includes zero as it stands),
         ``sd_of_changes`` (weighted standard deviation of changes among matched comparison pupils, weights as frequencies), ``share_of_sd``,
         ``placebo`` and ``placebo_bias`` (the placebo of any analysis whose estimate lies furthest from zero, whatever its sign),
-        ``times_placebo`` (size of ``points`` over that of the bias), counts and ``text``. Empty scales are missing: nothing to judge by.
+        ``times_placebo`` (size of ``points`` over that of the bias) and ``text``. Empty scales are missing: nothing to judge by.
     """
     placebo, bias = largest_bias(placebos)
     lines = []
@@ -51,8 +51,7 @@ def referral_selection(found: Sequence[Estimated], placebos: pd.DataFrame) -> pd
             lines.append({
                 "analysis": item.comparison.key, "reaches": reaches, "points": points, "sd_of_changes": spread,
                 "share_of_sd": abs(points) / spread if spread > 0 else np.nan, "placebo": placebo, "placebo_bias": bias,
-                "times_placebo": abs(points) / abs(bias) if bias else np.nan, "n_treated": item.change.n_treated,
-                "n_comparison": item.change.n_comparison, "text": _said(reaches, points)})
+                "times_placebo": abs(points) / abs(bias) if bias else np.nan, "text": _said(reaches, points)})
     numbers = [name for name in COLUMNS if name in ("points", "sd_of_changes", "share_of_sd", "placebo_bias", "times_placebo")]
     return pd.DataFrame(lines, columns=COLUMNS).astype(dict.fromkeys(numbers, float))
 

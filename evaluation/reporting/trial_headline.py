@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evaluation.impact.estimates import DAYS, POINTS
-from evaluation.impact.selection import INCLUDES_ZERO, ZERO
 from evaluation.impact.verdict import NOT_ESTIMATED
 from evaluation.reporting.headline import (
     HeadlineRow,
@@ -20,7 +19,6 @@ from evaluation.reporting.text import SIMULATED, is_missing, number_text
 from evaluation.reporting.trial_money import NO_EFFECTS, money, so_what
 from evaluation.reporting.trial_sentences import attrition_rating, count_words, is_small, lower_first, one_row, smallest_count, usable, who
 from evaluation.reporting.trial_tables import FAILS, HOLDS, UNCLEAR, registered_checks
-from evaluation.reporting.words import true_minus, unit_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,9 +31,6 @@ LABEL_SENTENCES = {
     "restricted": "Restricted: made from pupils' records and not cleared for release.",
 }
 KIND_WORDS = {"formative": "Formative report", "interim": "Interim report", "final": "Final report"}
-CHOICE = "choice_of_pupils"
-"""Rule of the limitation that referral may follow what the registers do not hold."""
-
 NOT_CHECKED = (
     ("placebo_cohort", "a placebo cohort (pupils whom no mentor can have helped)"),
     ("negative_controls", "negative controls (what mentoring cannot change)"),
@@ -274,65 +269,6 @@ def largest_threat(checks: pd.DataFrame, diagnostics: pd.DataFrame) -> str:
     if lead_estimand(diagnostics) == REFERRAL:
         return "pupils may have been chosen for reasons that the registers do not hold"
     return "mentoring may have touched eligible pupils who were not referred"
-
-
-def threats(checks: pd.DataFrame, limitations: pd.DataFrame, most: int = 3) -> str:
-    """Return the largest threats with what their test found, as a list: failed checks, how pupils were chosen, checks too imprecise to
-    say, then the other limitations that hold by rule.
-
-    Parameters
-    ----------
-    checks, limitations : pandas.DataFrame
-        Tables ``robustness_checks`` and ``limitations``.
-    most : int
-        Threats listed at most.
-    """
-    if len(checks) == 0:
-        return "No effect was estimated in this run, so that no check of one was made."
-    own = registered_checks(checks)
-    said = [f"{row['words']}: this does not hold{_found(row)}." for row in own.loc[own["outcome"].eq(FAILS)].to_dict("records")]
-    holding = limitations.loc[limitations["triggered"].astype(bool)].sort_values("position")
-    said += [_first_sentence(text) for text in holding.loc[holding["rule"].eq(CHOICE), "text"]]
-    vague = [f"{lower_first(row['words'])}{_found(row)}" for row in own.loc[own["outcome"].eq(UNCLEAR)].to_dict("records")]
-    said += [f"Too imprecise to say whether: {'; '.join(vague)}."] if vague else []
-    said += [_first_sentence(text) for text in holding.loc[holding["rule"].ne(CHOICE), "text"]]
-    if not said:
-        return "No registered check failed and no limitation holds by rule. That is not proof that there is none."
-    return "\n".join(f"- {true_minus(text)}" for text in said[:most])
-
-
-def explained_away(selection: pd.DataFrame, diagnostics: pd.DataFrame) -> str:
-    """Say which choice of pupils would explain the effect on pupils referred away, where that effect leads; empty where it does not.
-
-    Parameters
-    ----------
-    selection, diagnostics : pandas.DataFrame
-        Tables ``referral_selection`` and ``impact_diagnostics``.
-    """
-    if len(selection) == 0 or lead_estimand(diagnostics) != REFERRAL:
-        return ""
-    rows = selection.loc[selection["analysis"].eq(selection["analysis"].iloc[0])].set_index("reaches")
-    zero, first = rows.loc[ZERO], rows.loc[INCLUDES_ZERO, "points"]
-    way = "more" if zero["points"] >= 0 else "less"
-    spread = "" if is_missing(zero["share_of_sd"]) else f", which is {number_text(zero['share_of_sd'], 2)} of a standard deviation of such changes"
-    placebo = ("no placebo gave a number to set beside it" if is_missing(zero["placebo_bias"])
-               else f"the largest bias found where there is no effect to find was {number_text(abs(zero['placebo_bias']), 1)} points ({zero['placebo']})")  # fmt: skip
-    doubt = "the interval includes zero as it is" if first == 0 else f"from {number_text(abs(first), 1)} points on, the interval would include zero"
-    return (f"If attendance of the pupils referred had, without a mentor, changed by {number_text(abs(zero['points']), 1)} points {way} than that of similar pupils{spread}, "
-            f"the effect would be zero; {doubt}; {placebo}.")  # fmt: skip
-
-
-def _first_sentence(text: object) -> str:
-    """Return the first sentence of a limitation; the whole is one click away and in the technical edition."""
-    first, stop, _ = str(text).partition(". ")
-    return first + stop.strip()
-
-
-def _found(row: Mapping[str, Any]) -> str:
-    """Return what a check found, where its text says more than its name."""
-    if is_missing(row["value"]):
-        return ""
-    return f" (found {number_text(row['value'], 2)}{'' if is_missing(row['unit']) else ' ' + unit_words(str(row['unit']))})"
 
 
 def why_before_and_after_misleads(arms: pd.DataFrame, estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> str:

@@ -12,8 +12,9 @@ import pytest
 from evaluation.impact.estimates import DAYS, POINTS
 from evaluation.impact.verdict import IMPROVED, NOT_ESTIMATED, UNCLEAR, WORDINGS, WORSENED
 from evaluation.reporting.headline import ITEM_TITLES
-from evaluation.reporting.trial_headline import explained_away, largest_threat, threats, trial_headline, truth_sentence, verdict_of, why_before_and_after_misleads
+from evaluation.reporting.trial_headline import largest_threat, trial_headline, truth_sentence, verdict_of, why_before_and_after_misleads
 from evaluation.reporting.trial_sentences import REFERRED
+from evaluation.reporting.trial_threats import explained_away, threats
 
 KEYS = {("B", "referred"): "B_referred_within_area_matched", ("A", "referred"): "A_referred_within_area_per_referred",
         ("A", "eligible"): "A_eligible_within_area_same_rule", ("B", "started"): "B_started_within_area_matched"}  # fmt: skip
@@ -201,10 +202,11 @@ def chosen(points: float = 1.05, first: float = 0.2, bias: float | None = -0.62)
 
 def test_the_choice_of_pupils_that_would_explain_the_effect_away_is_said_where_that_effect_leads():
     text = explained_away(chosen(1.3), diagnostics())
-    assert "without a mentor, changed by 1.3 points more than that of similar pupils, which is 0.12 of a standard deviation" in text
-    assert "from 0.2 points on, the interval would include zero" in text and "was 0.6 points (placebo start)" in text
-    assert "changed by 2.0 points less" in explained_away(chosen(-2.0, 0.0), diagnostics())
-    assert "the interval includes zero as it is" in explained_away(chosen(-2.0, 0.0), diagnostics())
+    assert "even without a mentor, come out 1.3 points better than that of similar pupils (0.12 of a standard deviation of such changes)" in text
+    assert "; 0.2 points would let the interval include zero; " in text and "was 0.6 points (placebo start, the other way)." in text
+    assert "was 0.6 points (placebo start)." in explained_away(chosen(bias=0.62), diagnostics())
+    worse = explained_away(chosen(-2.0, 0.0), diagnostics())
+    assert "come out 2.0 points worse" in worse and "the interval includes zero as it is" in worse and "(placebo start)." in worse
     assert "no placebo gave a number" in explained_away(chosen(bias=None), diagnostics())
     assert explained_away(chosen(), diagnostics(lead="A")) == "" == explained_away(chosen().iloc[:0], diagnostics())
 
