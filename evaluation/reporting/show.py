@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evaluation.errors import ContractError
 from evaluation.reporting import markup
+from evaluation.reporting.headline_block import headline_html
 from evaluation.reporting.text import SIMULATED, shorten, slug, spreadsheet_safe, visible, visible_lines
 
 if TYPE_CHECKING:
@@ -285,7 +286,7 @@ def show_headline(headline: pd.DataFrame, *, titles: Mapping[str, str] | None = 
         )
     identifier = _context.identifier("headline", None, "")
     ordered = headline.sort_values("position", kind="stable")
-    html = markup.headline_html(ordered, titles or ITEM_TITLES, identifier, _context.label)
+    html = headline_html(ordered, titles or ITEM_TITLES, identifier, _context.label)
     _display("headline", identifier, html, visible_lines("\n".join(ordered["text"])))
 
 

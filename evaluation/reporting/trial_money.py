@@ -10,6 +10,7 @@ from evaluation.reporting.text import is_missing, money_text, number_text
 from evaluation.reporting.trial_sentences import LEVEL_WORDS, lower_first, one_row
 from evaluation.value.planning import planning_sentences
 from evaluation.value.sensitivity import flip_sentence
+from evaluation.value.text import STANDINGS
 from evaluation.value.terms import EARNINGS_SHARE, EARNINGS_UNCERTAIN
 from evaluation.value.wording import chance_in_words, cost_words, vat_note
 
@@ -270,12 +271,10 @@ def _perspective(name: str) -> str:
 
 
 def _standing(standing: Any) -> str:
-    words = {"judgement": "a planning choice", "C": "calculated from a published source", "S": "a published value",
-             "S2": "from a secondary source, not verified", "M": "general knowledge, not verified"}  # fmt: skip
     if is_missing(standing):
         return "standing not stated"
     code = str(standing).partition(",")[0]
-    return words.get(code, code)
+    return STANDINGS.get(code, code)
 
 
 def _pounds(value: Any) -> str:

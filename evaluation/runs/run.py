@@ -91,13 +91,9 @@ def run_study(study: Study, *, only: str | None = None, start: str | None = None
         A report did not pass; it was not written.
     """
     reporter = reporter or Reporter()
-    for name in (only, start, until):
-        if name is not None and study.kind.stage(name) not in study.stages:
-            raise ContractError(f"stage `{name}` does not run in a formative report", mend="choose another stage, or change report_kind")
+    _refuse_stages_left_out(study, only, start, until)
     results = stored_results(study, study.kind.stage(only)) if only else {}
-    chosen = [s for s in study.stages if only in (None, s.name)]
-    if until is not None:
-        chosen = chosen[: [s.name for s in chosen].index(until)]
+    chosen = _chosen(study, only, until)
     started = datetime.now(UTC)
     folder = _make_folder(study, started)
     events = _Events(folder)
@@ -114,18 +110,7 @@ def run_study(study: Study, *, only: str | None = None, start: str | None = None
         kind = "full" if len(chosen) == len(study.stages) else "partial"
         report: dict[str, Any] = {}
         if kind == "full" and chosen[-1].whole_protocol:
-            from .reports import write_reports
-
-            from .release import refuse_shown, write_release
-
-            material = _material(study, {n: o.result for n, o in outcomes.items()}, commit, command)
-            refuse_shown(material)
-            report = write_reports(material, folder, reporter)
-            events.note("reports written", files=sorted(report["files"]), reused=report["reused"])
-            release = write_release(material, study.root, folder, reporter)
-            report["files"] |= release.pop("files")
-            report["release"] = release
-            events.note("release written", tables_and_figures_held_back=len(release["log"]), reused=release["reused"])
+            report = _write_out(study, _material(study, {n: o.result for n, o in outcomes.items()}, commit, command), folder, events, reporter)
         manifest = build_manifest(study, outcomes, folder, kind=kind, started=started, command=command, report=report, commit=commit)
         events.note("run finished", kind=kind)
         write_json(folder / RUN, manifest)
@@ -134,6 +119,33 @@ def run_study(study: Study, *, only: str | None = None, start: str | None = None
             events.note("run failed", error=type(error).__name__)
         raise
     return RunResult(folder, manifest, outcomes)
+
+
+def _refuse_stages_left_out(study: Study, *names: str | None) -> None:
+    for name in names:
+        if name is not None and study.kind.stage(name) not in study.stages:
+            raise ContractError(f"stage `{name}` does not run in a formative report", mend="choose another stage, or change report_kind")
+
+
+def _chosen(study: Study, only: str | None, until: str | None) -> list[Stage]:
+    """The stages that this run is about, in their order."""
+    chosen = [s for s in study.stages if only in (None, s.name)]
+    return chosen if until is None else chosen[: [s.name for s in chosen].index(until)]
+
+
+def _write_out(study: Study, material: Material, folder: Path, events: _Events, reporter: Reporter) -> dict[str, Any]:
+    """Write the report and the release of a full run; nothing is written of what a gate refuses."""
+    from .release import refuse_shown, write_release
+    from .reports import write_reports
+
+    refuse_shown(material)
+    report = write_reports(material, folder, reporter)
+    events.note("reports written", files=sorted(report["files"]), reused=report["reused"])
+    release = write_release(material, study.root, folder, reporter)
+    report["files"] |= release.pop("files")
+    report["release"] = release
+    events.note("release written", tables_and_figures_held_back=len(release["log"]), reused=release["reused"])
+    return report
 
 
 def _material(study: Study, results: dict[str, StageResult], commit: dict[str, Any], command: str) -> Material:

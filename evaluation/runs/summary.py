@@ -80,6 +80,13 @@ def _same(path: Path, digest: str) -> bool:
 
 
 def describe_unfinished(folder: Path) -> str:
+    """Say how far a run got that has no manifest, from its log of events, and what stopped it.
+
+    Raises
+    ------
+    ContractError
+        The folder is no run.
+    """
     if not (folder / "events.jsonl").is_file():
         raise ContractError("this folder is no run", where=shown(folder), mend="give a run's folder or name")
     import json

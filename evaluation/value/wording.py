@@ -10,7 +10,7 @@ from evaluation.errors import ContractError
 from .costs import MIXED, common_basis
 from .ratio import FiellerSet
 from .terms import BASE_CASE, EARNINGS_SHARE, EARNINGS_UNCERTAIN
-from .text import number, percent, pounds
+from .text import number, percent, pounds, standing_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,12 +82,12 @@ def worth_sentence(appraisal: pd.DataFrame) -> str:
             headline_row(appraisal, measure, scenario) for measure in ("value_per_day", "net_benefit", "break_even_days", "probability_breaking_even")
         )
         held = ", the share held fixed," if scenario == EARNINGS_SHARE else ""
-        parts.append(f"If one extra day is worth {pounds(worth['value'])} ({scenario}; rests on {worth['standing']}), the net benefit per pupil is "
+        parts.append(f"If one extra day is worth {pounds(worth['value'])} ({scenario}; {standing_words(worth['standing'])}), the net benefit per pupil is "
                      f"{pounds(benefit['value'])} ({_range(benefit)}); {number(days['value'], 1)} extra "
                      f"days per pupil would repay the cost, and the probability of that{held} is {chance_in_words(chance['value'])}.")
     if appraisal["scenario"].eq(EARNINGS_UNCERTAIN).any():
         chance = headline_row(appraisal, "probability_breaking_even", EARNINGS_UNCERTAIN)
-        parts.append(f"With the share itself uncertain (rests on {chance['standing']}), the probability of breaking even is {chance_in_words(chance['value'])}.")
+        parts.append(f"With the share itself uncertain ({standing_words(chance['standing'])}), the probability of breaking even is {chance_in_words(chance['value'])}.")
     return " ".join(parts)
 
 

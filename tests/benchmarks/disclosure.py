@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.timing import HEADER, RESULTS, ROUNDS, by_turns, data_folder, here, line, machine, measure
-from tests.results_page import write_part
+from tests.benchmarks.timing import HEADER, ROUNDS, by_turns, data_folder, here, job_or_part, line, machine, measure, part_writer
 
 PART = "disclosure"
 PEER = Path(__file__).with_name("peers") / "disclosure_tauargus.py"
@@ -68,13 +66,7 @@ def results_text() -> str:
     return "\n".join(["## Disclosure control", "", words, f"`python -m tests.benchmarks.disclosure`; {machine()}", "", *HEADER, *lines])
 
 
-def main() -> None:
-    """Write the part."""
-    write_part(RESULTS, PART, results_text())
-
+main = part_writer(PART, results_text)
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        run(sys.argv[1])
-    else:
-        main()
+    job_or_part(run, main)

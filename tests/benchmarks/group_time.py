@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 
 from tests.benchmarks.data_panels import panel_file
-from tests.benchmarks.timing import HEADER, RESULTS, ROUNDS, Measured, by_turns, here, line, machine, peer_python, ratio
-from tests.results_page import write_part
+from tests.benchmarks.timing import HEADER, ROUNDS, Measured, by_turns, here, job_or_part, line, machine, part_writer, peer_python, ratio
 
 PART = "group_time"
 PEERS = Path(__file__).with_name("peers")
@@ -65,13 +63,7 @@ def results_text() -> str:
     return "\n".join(["## Group-time effects", "", words, f"`python -m tests.benchmarks.group_time`; {machine()}", "", *HEADER, *lines])
 
 
-def main() -> None:
-    """Write the part."""
-    write_part(RESULTS, PART, results_text())
-
+main = part_writer(PART, results_text)
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        run(sys.argv[1], sys.argv[2])
-    else:
-        main()
+    job_or_part(run, main)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.timing import HEADER, RESULTS, ROUNDS, by_turns, data_folder, here, line, machine, measure
-from tests.results_page import write_part
+from tests.benchmarks.timing import HEADER, ROUNDS, by_turns, data_folder, here, job_or_part, line, machine, measure, part_writer
 
 PART = "honest"
 PEER = Path(__file__).with_name("peers") / "honest_honestdid.py"
@@ -92,13 +90,7 @@ def _against(ours: object, theirs: object) -> str:
     return f"{ours.seconds / theirs.seconds:.1e} of the peer; ends apart by at most {unit}"
 
 
-def main() -> None:
-    """Write the part."""
-    write_part(RESULTS, PART, results_text())
-
+main = part_writer(PART, results_text)
 
 if __name__ == "__main__":
-    if len(sys.argv) > 3:
-        run(*sys.argv[1:4])
-    else:
-        main()
+    job_or_part(run, main)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 
 from tests.benchmarks.data_inference_linear import COVARIATES, HALF_TERMS, SCHOOLS, clustered_file
-from tests.benchmarks.timing import HEADER, RESULTS, ROUNDS, by_turns, here, line, machine, peer_python, ratio
-from tests.results_page import write_part
+from tests.benchmarks.timing import HEADER, ROUNDS, by_turns, here, job_or_part, line, machine, part_writer, peer_python, ratio
 
 PART = "inference_linear"
 PEER = Path(__file__).with_name("peers") / "clustered_regression.py"
@@ -64,13 +62,7 @@ def _against(found: dict, ours: str, peer: str) -> str:
     return f"{ratio(found, ours, peer):.2f} of {peer}; effect apart by {apart[0]:.0e}, its standard error by {apart[1]:.0e}"
 
 
-def main() -> None:
-    """Write the part."""
-    write_part(RESULTS, PART, results_text())
-
+main = part_writer(PART, results_text)
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        run(sys.argv[1], sys.argv[2])
-    else:
-        main()
+    job_or_part(run, main)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.data_matching import BALANCE_ROWS, COVARIATES, SIZES, balance_file, pupils_file
-from tests.benchmarks.timing import HEADER, RESULTS, ROUNDS, by_turns, here, line, machine, peer_python, ratio
-from tests.results_page import write_part
+from tests.benchmarks.timing import HEADER, ROUNDS, by_turns, here, job_or_part, line, machine, part_writer, peer_python, ratio
 
 PART = "matching"
 PEER = Path(__file__).with_name("peers") / "matching_pymatchit.py"
@@ -83,13 +81,7 @@ def _against(found: dict, ours: str) -> str:
     return f"{1 / ratio(found, ours, PEER_JOB):.0f} times as fast as pymatchit-causal; {same}"
 
 
-def main() -> None:
-    """Write the part."""
-    write_part(RESULTS, PART, results_text())
-
+main = part_writer(PART, results_text)
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        run(sys.argv[1])
-    else:
-        main()
+    job_or_part(run, main)

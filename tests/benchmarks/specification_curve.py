@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 
-from tests.benchmarks.timing import HEADER, RESULTS, by_turns, data_folder, here, line, machine
-from tests.results_page import write_part
+from tests.benchmarks.timing import HEADER, by_turns, data_folder, here, job_or_part, line, machine, part_writer
 
 PART = "specification_curve"
 SEED = 5
@@ -75,13 +73,7 @@ def results_text() -> str:
                       *(line(job, size, found[job]) for job in JOBS)])  # fmt: skip
 
 
-def main() -> None:
-    """Write the part."""
-    write_part(RESULTS, PART, results_text())
-
+main = part_writer(PART, results_text)
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        run(sys.argv[1])
-    else:
-        main()
+    job_or_part(run, main)

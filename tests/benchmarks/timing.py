@@ -12,10 +12,13 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from tests.results_page import write_part
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -29,6 +32,23 @@ class Measured:
     seconds: float
     megabytes: float
     printed: dict[str, Any]
+
+
+def part_writer(part: str, text: Callable[[], str]) -> Callable[[], None]:
+    """The ``main`` of a module: measures, and writes its part of the page."""
+
+    def main() -> None:
+        write_part(RESULTS, part, text())
+
+    return main
+
+
+def job_or_part(run: Callable[..., None], main: Callable[[], None]) -> None:
+    """A module as a program: with arguments one job, timed from outside; without, the whole part."""
+    if len(sys.argv) > 1:
+        run(*sys.argv[1:])
+    else:
+        main()
 
 
 def data_folder() -> Path:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tests.benchmarks.timing import HEADER, RESULTS, by_turns, data_folder, here, line, machine, ratio
-from tests.results_page import write_part
+from tests.benchmarks.timing import HEADER, by_turns, data_folder, here, job_or_part, line, machine, part_writer, ratio
 
 PART = "value"
 PEER = Path(__file__).with_name("peers") / "value_heormodel.py"
@@ -88,13 +86,7 @@ def results_text() -> str:
     return "\n".join(["## Value for money", "", words, f"`python -m tests.benchmarks.value`; {machine()}", "", *HEADER, *lines])
 
 
-def main() -> None:
-    """Write the part."""
-    write_part(RESULTS, PART, results_text())
-
+main = part_writer(PART, results_text)
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        run(*sys.argv[1:3])
-    else:
-        main()
+    job_or_part(run, main)

@@ -49,8 +49,8 @@ def test_each_value_of_a_day_is_said_with_what_it_rests_on():
     said = worth_sentence(appraised(2.0))
     assert said.startswith("The planned cost to the public sector is £900 per pupil referred")
     assert worth_sentence(appraised(2.0, basis="outturn")).startswith("The outturn cost to")
-    assert "worth £100 (base case; rests on judgement), the net benefit per pupil is \u2212£700" in said
-    assert "worth £375 (earnings, causal share; rests on S2, association times a causal share (judgement))" in said
+    assert "worth £100 (base case; a planning choice), the net benefit per pupil is \u2212£700" in said
+    assert "worth £375 (earnings, causal share; from a secondary source, not verified, association times a causal share (a planning choice))" in said
     assert "2.4 extra days per pupil would repay the cost" in said
     assert "earnings" not in worth_sentence(appraised(2.0, earnings=False))
 
@@ -64,7 +64,7 @@ def test_the_probability_is_said_with_the_share_held_fixed_and_with_the_share_un
     said = worth_sentence(table)
     assert held != drawn
     assert f"the share held fixed, is {chance_in_words(held)}." in said
-    assert f"anywhere from 0 to 1, each as likely (judgement)), the probability of breaking even is {chance_in_words(drawn)}." in said
+    assert f"anywhere from 0 to 1, each as likely (a planning choice)), the probability of breaking even is {chance_in_words(drawn)}." in said
     assert "uncertain" not in worth_sentence(appraised(2.0, ends=(None, None)))
 
 

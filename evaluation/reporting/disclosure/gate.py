@@ -89,37 +89,16 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
     GateError
         No table of counts fits what the entries say, so that nothing can be proved.
     """
-    admitted: dict[str, tuple[Table, Disclosure, Any]] = {}
     refused: list[LogEntry] = []
-    for name, (table, frame) in tables.items():
-        spec, why = _admit(table, frame, label)
-        if spec is None:
-            refused.append(LogEntry(name, "", "", REFUSED, why))
-        else:
-            for column, values in spec.only.items():
-                frame = frame[frame[column].isin(values)]
-            admitted[name] = (table, spec, frame.reset_index(drop=True))
+    admitted = _admit_all(tables, label, refused)
     counted = {n: (s, f) for n, (_, s, f) in admitted.items() if s.about == "pupils"}
-    while True:
-        try:
-            system, where = build_system(counted)
-            break
-        except Disagreement as error:
-            refused.append(LogEntry(error.table, "", "", REFUSED, error.message))
-            del counted[error.table], admitted[error.table]
+    system, where = _one_system(counted, admitted, refused)
     if earlier is not None:
         mark_known(system, earlier, profile)
     risky = risky_counts(system, profile, [a for s, _ in counted.values() for a in s.attributes])
     if earlier is not None:
         risky |= {at: reason for at, reason in narrow_changes(system, earlier, profile).items() if at not in risky}
-    suppression = None
-    if system.size:
-        primary = np.zeros(system.size, dtype=bool)
-        primary[list(risky)] = True
-        try:
-            suppression = suppress_cells(system, primary, threshold=profile.threshold, rounding_base=profile.rounding_base)
-        except RuntimeError as error:
-            raise GateError(f"the release was not written: {error}", where="disclosure control", mend="see which table's counts do not add up (x-disclosure)") from error
+    suppression = _suppress(system, risky, profile)
     log: list[LogEntry] = []
     cleared = []
     unsafe = set(suppression.unsafe) if suppression else set()
@@ -142,6 +121,42 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
             cleared.append(_clear_sentences(table, spec, frame, profile, system, where, suppression, {r.table for r in refused},
                                             {n: f for n, (_, _, f) in admitted.items()}, log))
     return Clearance(profile, tuple(cleared), tuple(refused), tuple(log), system, suppression, where)
+
+
+def _admit_all(tables: Mapping[str, tuple[Table, pd.DataFrame]], label: str, refused: list[LogEntry]) -> dict[str, tuple[Table, Disclosure, Any]]:
+    """The tables that may be looked at further, with the rows of them that are declared; the others go to ``refused``."""
+    admitted: dict[str, tuple[Table, Disclosure, Any]] = {}
+    for name, (table, frame) in tables.items():
+        spec, why = _admit(table, frame, label)
+        if spec is None:
+            refused.append(LogEntry(name, "", "", REFUSED, why))
+        else:
+            for column, values in spec.only.items():
+                frame = frame[frame[column].isin(values)]
+            admitted[name] = (table, spec, frame.reset_index(drop=True))
+    return admitted
+
+
+def _one_system(counted: dict[str, tuple[Disclosure, Any]], admitted: dict[str, tuple[Table, Disclosure, Any]], refused: list[LogEntry]) -> tuple[CellSystem, Where]:
+    """One system of sums over all tables of counts; a table that contradicts those before it is taken out and refused."""
+    while True:
+        try:
+            return build_system(counted)
+        except Disagreement as error:
+            refused.append(LogEntry(error.table, "", "", REFUSED, error.message))
+            del counted[error.table], admitted[error.table]
+
+
+def _suppress(system: CellSystem, risky: Mapping[int, str], profile: Profile) -> Suppression | None:
+    """What must go with the risky counts; None where nothing is counted."""
+    if not system.size:
+        return None
+    primary = np.zeros(system.size, dtype=bool)
+    primary[list(risky)] = True
+    try:
+        return suppress_cells(system, primary, threshold=profile.threshold, rounding_base=profile.rounding_base)
+    except RuntimeError as error:
+        raise GateError(f"the release was not written: {error}", where="disclosure control", mend="see which table's counts do not add up (x-disclosure)") from error
 
 
 def prove_clearance(clearance: Clearance) -> list[str]:

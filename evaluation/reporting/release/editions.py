@@ -9,6 +9,7 @@ from typing import Any
 
 from evaluation.reporting import markup
 from evaluation.reporting.headline import ITEM_TITLES
+from evaluation.reporting.headline_block import headline_html
 from evaluation.reporting.release.tables import ReleasedTable, read_release
 from evaluation.reporting.render import ReportMeta, StageNotebook, render_editions
 from evaluation.reporting.text import escape, slug
@@ -121,7 +122,7 @@ def _headline(table: ReleasedTable, label: str) -> str:
     frame = pd.DataFrame({c: table.frame[c] if c in table.frame else None for c in columns})
     for column in ("value", "conf_low", "conf_high"):
         frame[column] = pd.to_numeric(frame[column], errors="coerce")
-    return markup.headline_html(frame.sort_values("position", kind="stable"), ITEM_TITLES, "report-headline", label)
+    return headline_html(frame.sort_values("position", kind="stable"), ITEM_TITLES, "report-headline", label)
 
 
 class _Notebook:

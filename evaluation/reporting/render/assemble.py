@@ -165,6 +165,13 @@ def _mark(output: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def refuse_findings(findings: list[Finding]) -> None:
+    """Refuse a report in which something breaks the rules for reports, naming the first places.
+
+    Raises
+    ------
+    GateError
+        There is a finding.
+    """
     if not findings:
         return
     first, *_ = findings
