@@ -31,6 +31,7 @@ LABEL_SENTENCES = {
     "restricted": "Restricted: made from pupils' records and not cleared for release.",
 }
 KIND_WORDS = {"formative": "Formative report", "interim": "Interim report", "final": "Final report"}
+
 NOT_CHECKED = (
     ("placebo_cohort", "a placebo cohort (pupils whom no mentor can have helped)"),
     ("negative_controls", "negative controls (what mentoring cannot change)"),
