@@ -109,3 +109,8 @@ def test_notebooks_name_one_kernel_and_no_machine():
         text = path.read_text(encoding="utf-8")
         assert json.loads(text)["metadata"]["kernelspec"]["name"] == "python3"
         assert "/home/" not in text and "/Users/" not in text and "C:\\" not in text
+
+
+def test_no_two_test_files_share_a_name():
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names)), "pytest would collect one of them only"

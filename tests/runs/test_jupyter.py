@@ -13,7 +13,8 @@ from lab import Lab
 from evaluation.errors import ContractError
 from evaluation.runs.files import sha256_of
 from evaluation.runs.interactive import make_working_copy
-from evaluation.runs.reports import write_reports
+from evaluation.runs.progress import Reporter
+from evaluation.runs.reports import Material, write_reports
 from evaluation.runs.store import StageResult
 from evaluation.runs.study import stored_results
 
@@ -47,8 +48,10 @@ def test_a_result_made_by_hand_enters_no_report(finished, tmp_path):
     study = finished.study()
     results = stored_results(study, study.kind.stage("report"))
     by_hand = StageResult(results["second"].folder, {**results["second"].step, "kind": "interactive"})
+    material = Material(values=study.values, protocol_digest=study.loaded.digest, label="simulated", stages=tuple(results), sources={}, origin={},
+                        results={**results, "second": by_hand}, store=tmp_path / "store")
     with pytest.raises(ContractError, match="interactive results enter no report"):
-        write_reports(study, {**results, "second": by_hand}, tmp_path / "run", None, None)
+        write_reports(material, tmp_path / "run", Reporter())
     assert not (tmp_path / "run").exists()
 
 

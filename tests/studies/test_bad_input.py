@@ -212,8 +212,9 @@ def test_a_file_without_rows(desk):
 
 
 def test_a_misspelt_key_of_the_params(desk):
-    desk.edit("caliper", "calliper: 0.2")
-    check_refused_at_once(desk, 2, "ParameterError: ", PARAMS, f"line {desk.line_of('calliper')}", "calliper", "did you mean `caliper`")
+    desk.edit("unmatched_tolerance", "unmached_tolerance: 0.2")
+    check_refused_at_once(desk, 2, "ParameterError: ", PARAMS, f"line {desk.line_of('unmached_tolerance')}", "unmached_tolerance",
+                             "did you mean `unmatched_tolerance`")
 
 
 def test_a_value_of_the_params_out_of_range(desk):
