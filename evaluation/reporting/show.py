@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from evaluation.errors import ContractError
 from evaluation.reporting import markup
 from evaluation.reporting.headline_block import headline_html
+from evaluation.reporting.numbers import numbers_without_rows
 from evaluation.reporting.text import SIMULATED, shorten, slug, spreadsheet_safe, visible, visible_lines
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ class _Context:
 class _Shown:
     """What the kernel sends: HTML, plain text for where HTML is not read, and the mark of its kind."""
 
-    def __init__(self, kind: str, identifier: str, html: str, text: str):
+    def __init__(self, kind: str, identifier: str, html: str, text: str, more: Mapping[str, Any] | None = None):
         self._data = {"text/html": html, "text/plain": text}
         mark = {"kind": kind, "id": identifier, "stage": _context.stage, "label": _context.label}
-        self._metadata = {"evaluation": mark}
+        self._metadata = {"evaluation": mark | dict(more or {})}
 
     def __repr__(self) -> str:
         return self._data["text/plain"]
@@ -240,7 +241,8 @@ def show_text(sentence: str, *, rows: Sequence[str] | Mapping[str, pd.DataFrame]
         Plain text: a blank line begins a new paragraph, lines that begin with "- " make a list.
     rows : mapping of str to pandas.DataFrame, or sequence of str
         The result rows behind the numbers by table, shown folded below and linked from the text; or their names, such as
-        ``"estimates: B_referred"``, linked to the table's line in the record of the run.
+        ``"estimates: B_referred"``, linked to the table's line in the record of the run. Of the rows themselves, the output
+        records which numbers of the text none of them gives (``numbers_without_rows`` of its mark).
 
     Raises
     ------
@@ -255,9 +257,11 @@ def show_text(sentence: str, *, rows: Sequence[str] | Mapping[str, pd.DataFrame]
             _check_frame(frame, f"text {shorten(sentence, 60)!r}", f"rows of {table}")
         part = "summary" if _context.stage == "report" else (_context.stage or "").replace("_", " ")
         html = markup.sentence_html(sentence, rows, identifier, _context.label, part)
+        more = {"numbers_without_rows": numbers_without_rows(sentence, rows)}
     else:
         html = markup.sentence_html(sentence, [str(row) for row in rows], identifier)
-    _display("text", identifier, html, visible_lines(sentence))
+        more = {}
+    _display("text", identifier, html, visible_lines(sentence), more)
 
 
 def show_headline(headline: pd.DataFrame, *, titles: Mapping[str, str] | None = None) -> None:
@@ -290,10 +294,10 @@ def show_headline(headline: pd.DataFrame, *, titles: Mapping[str, str] | None = 
     _display("headline", identifier, html, visible_lines("\n".join(ordered["text"])))
 
 
-def _display(kind: str, identifier: str, html: str, text: str) -> None:
+def _display(kind: str, identifier: str, html: str, text: str, more: Mapping[str, Any] | None = None) -> None:
     from IPython.display import display
 
-    display(_Shown(kind, identifier, html, text))
+    display(_Shown(kind, identifier, html, text, more))
 
 
 def _plain_caption(caption: str) -> str:

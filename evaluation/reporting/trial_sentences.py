@@ -140,6 +140,33 @@ def intake(counts: pd.DataFrame) -> str:
     )
 
 
+def intake_in_all(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return the row behind the sentence on intake: tables, rows read and rows refused in all.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        Table ``intake_counts``.
+    """
+    import pandas as pd
+
+    return pd.DataFrame({"tables": [len(counts)], "rows_read": [int(counts["rows_read"].sum())], "rows_rejected": [int(counts["rows_rejected"].sum())]})
+
+
+def choices_in_all(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return the row behind the sentence on other choices: how many were estimated and how many not, smallest, middle and largest effect.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        Table ``specification_curve``.
+    """
+    import pandas as pd
+
+    known = curve["estimate"].dropna()
+    return pd.DataFrame({"estimated": [len(known)], "not_estimated": [len(curve) - len(known)], "smallest": [known.min()], "median": [known.median()], "largest": [known.max()]})
+
+
 def other_choices(curve: pd.DataFrame, tests: pd.DataFrame) -> str:
     """Say how far the effect moves over all registered choices of analysis, and whether all of them together could be chance.
 

@@ -258,3 +258,10 @@ def test_rows_behind_a_text_are_folded_below_and_linked(shown, rows):
 def test_rows_behind_a_text_must_be_a_table(shown):
     with pytest.raises(ContractError, match="rows of panel"):
         show.show_text("Absence rose.", rows={"panel": [1, 2]})
+
+
+def test_a_number_that_none_of_the_rows_gives_is_recorded_with_the_text(shown, rows):
+    show.show_text("Absence rose to 8.5%, not to 9.9%.", rows={"panel": rows})
+    show.show_text("Absence rose.", rows=["panel"])
+    marks = [item["metadata"]["evaluation"] for item in shown]
+    assert [mark.get("numbers_without_rows") for mark in marks] == [["9.9%"], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 
 import pandas as pd
@@ -254,3 +255,15 @@ def test_every_edition_is_built_again_from_the_release_alone(run, tmp_path):
     assert done.returncode == 0, done.stderr
     for path in (run.folder / "release" / "editions").iterdir():
         assert (tmp_path / "editions" / path.name).read_bytes() == path.read_bytes()
+
+
+NUMBERS_WITHOUT_ROWS: dict[str, list[str]] = {}
+"""Numbers of the summary that stand in none of the rows behind their text, by cell, each with its reason here."""
+
+
+def test_every_number_of_the_summarys_texts_stands_in_the_rows_behind_it(run):
+    notebook = json.loads((run.folder / "report" / "executed.ipynb").read_text(encoding="utf-8"))
+    marks = [(cell["id"], output["metadata"]["evaluation"]) for cell in notebook["cells"] for output in cell.get("outputs", []) if "evaluation" in output.get("metadata", {})]
+    checked = [(cell, mark["numbers_without_rows"]) for cell, mark in marks if "numbers_without_rows" in mark]
+    assert len(checked) >= 10
+    assert {cell: missing for cell, missing in checked if missing} == NUMBERS_WITHOUT_ROWS

@@ -169,6 +169,7 @@ class _Writer:
         widths = self._widths([[c.text for c in row] for row in ([head] if head else []) + rows], numeric, size)
         sides = ", ".join("right" if right else "left" for right in numeric)
         header = "table.header(" + ", ".join(f"[{self.inline(cell.children)}]" for cell in head) + ")," if head else ""
+        # Headers of rows are tagged as data: Typst's pdf.header-cell needs its feature a11y-extras, which the Python binding (0.15.2) cannot switch on.
         cells = "\n".join(", ".join(f"[{_breakable(self.inline(cell.children))}]" for cell in row) + "," for row in rows)
         caption = node.find("caption")
         drawn = f"table(columns: ({', '.join(widths)},), align: ({sides},), {header}\n{cells}\n)"
