@@ -273,3 +273,17 @@ def test_an_interval_without_an_end_is_said_and_not_printed_as_a_number():
     table = appraisal({("base case", "net_benefit"): {"value": -780.0, "conf_low": None, "conf_high": None}, ("base case", "value_per_day"): {"value": 100.0}})
     said = text_of(trial_money.money(table, COSTS, "public_sector", "referred", "base case"))
     assert "95% interval without an end" in said["money_net_benefit"]
+
+
+def test_the_rows_behind_counts_in_all_give_every_number_of_the_sentence():
+    from evaluation.reporting.numbers import numbers_without_rows
+
+    counts = pd.DataFrame({"table": ["a", "b"], "rows_read": [1200, 34], "rows_rejected": [3, 1], "rejected_share": [0.25, 2.94]})
+    behind = trial_sentences.intake_in_all(counts)
+    assert behind.to_dict("records") == [{"tables": 2, "rows_read": 1234, "rows_rejected": 4}]
+    said = trial_sentences.intake(counts)
+    assert numbers_without_rows(said, {"intake_counts": counts, "in all": behind}) == [] and "1,234" in numbers_without_rows(said, {"intake_counts": counts})
+    curve = pd.DataFrame({"estimate": [0.5, 1.5, 2.5, None]})
+    assert trial_sentences.choices_in_all(curve).to_dict("records") == [{"estimated": 3, "not_estimated": 1, "smallest": 0.5, "median": 1.5, "largest": 2.5}]
+    tests = pd.DataFrame({"statistic": ["median effect"], "p_value": [0.016]})
+    assert numbers_without_rows(trial_sentences.other_choices(curve, tests), {"curve": trial_sentences.choices_in_all(curve), "tests": tests}) == []
