@@ -24,7 +24,7 @@ _LEVEL = re.compile(r"\b\d+(?:\.\d+)?% (?=interval|set\b)")
 """The level of an interval, which the protocol registers."""
 
 _BOUND = re.compile(r"\b(below|above) (\d+(?:\.\d+)?)%")
-_DOWNWARD = re.compile(r"\b(fewer|fell|fall|lower|less|worse|below|lost|missed|reduc\w+|decline\w*)\b", re.I)
+_DOWNWARD = re.compile(r"\b(the other way|fewer|fell|fall|lower|less|worse|below|lost|missed|reduc\w+|decline\w*)\b", re.I)
 """Words that say a negative value without its sign."""
 
 

@@ -17,6 +17,7 @@ ROWS = {"estimates": pd.DataFrame({"estimate": [0.9371, -1.25], "pupils": [13_92
         "Attendance fell by 1.2 points among 13,925 pupils and 317 others.",
         "64% of pupils; the chance is below 1%.",
         "Costs were \u00a30.94 in 2022/23 prices, registered on 21 November 2026.",
+        "The largest bias was 1.2 points (placebo start, the other way).",
         "Nothing is counted.",
     ],
 )
