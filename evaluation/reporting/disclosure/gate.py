@@ -234,7 +234,25 @@ def _clear_counts(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: 
                 for column in spec.based_on:
                     hide(row, column, f"fewer than {profile.residual_df} residual degrees of freedom", None)
     _round(kept, spec, profile)
+    for column in {*spec.shares, *spec.based_on} & set(kept.select_dtypes("float").columns):
+        kept[column] = state_number(kept[column].to_numpy(dtype=float))
     return ClearedTable(table, spec, kept.where(~hidden), hidden, smallest, "pupils")
+
+
+def state_number(values: np.ndarray) -> np.ndarray:
+    """Measures of pupils as a release states them: two decimals, or three significant digits below one.
+
+    A mean or share to the last digit is a fraction, whose denominator tells how many pupils stand behind it however well the count is hidden.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        Missing values stay missing.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decimals = np.where(np.abs(values) >= 1, 2, 2 - np.floor(np.log10(np.abs(values))))
+    scale = 10.0 ** np.where(np.isfinite(decimals), decimals, 0)
+    return np.round(values * scale) / scale
 
 
 def _round(kept: pd.DataFrame, spec: Disclosure, profile: Profile) -> None:

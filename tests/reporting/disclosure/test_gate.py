@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -12,6 +13,7 @@ import yaml
 from evaluation.registers.dictionary import load_table
 from evaluation.reporting.disclosure import PROFILES, clear_tables, find_profile, prove_clearance
 from evaluation.reporting.disclosure.earlier import read_earlier
+from evaluation.reporting.disclosure.gate import state_number
 from evaluation.reporting.disclosure.shown import released_figures, shown_findings
 from evaluation.reporting.release.tables import table_csv
 
@@ -262,3 +264,8 @@ def test_codes_of_places_beside_years_are_no_pupil_number():
     assert shown_findings("area_panel", {"cells": [cell]}) == []
     cell["outputs"][0]["data"]["text/html"] = html.replace("2016/17", "A823456789012")
     assert len(shown_findings("area_panel", {"cells": [cell]})) == 1
+
+
+def test_a_measure_of_pupils_is_stated_to_few_digits_so_that_no_denominator_can_be_read_from_it():
+    stated = state_number(np.array([221 / 441, 100 * 221 / 441, -2.684523, 0.0, np.nan, 0.012345, 12345.678]))
+    assert np.allclose(stated, [0.501, 50.11, -2.68, 0.0, np.nan, 0.0123, 12345.68], rtol=0, atol=1e-12, equal_nan=True)
