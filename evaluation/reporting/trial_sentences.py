@@ -230,14 +230,14 @@ def models(effects: pd.DataFrame, threshold: int) -> str:
     if effects.empty:
         return "No effect was estimated in this run, so delivery models are not compared."
     known = effects.loc[effects["estimate"].notna() & effects["conf_low"].notna()]
-    if len(known) and known["pupils"].lt(threshold).any():
+    if len(known) and known[["pupils", "pupils_beside"]].lt(threshold).any(axis=None):
         return f"Delivery models are not compared in words: one of them has fewer than {_count(threshold)} pupils."
     if known.empty:
         return f"Delivery models cannot be compared: {lower_first(str(effects['text'].iloc[0]))}."
     ahead = known.loc[known["estimate"] > 0] if len(known) == 2 else known
     said = [
         f"Pupils with the model {row['delivery_model']} did {number_text(abs(row['estimate']), 1)} points {'better' if row['estimate'] > 0 else 'worse'} than those with other models "
-        f"({number_text(row['conf_low'], 1)} to {number_text(row['conf_high'], 1)}; {_count(row['pupils'])} pupils in {_count(row['schools'])} schools)"
+        f"({number_text(row['conf_low'], 1)} to {number_text(row['conf_high'], 1)}; set beside {_count(row['pupils_beside'])} pupils with other models in {_count(row['schools_beside'])} schools)"
         for row in ahead.to_dict("records")
     ]
     return f"{'. '.join(said)}. Models were not given to pupils by lot, so this may be a difference between pupils or schools."

@@ -230,15 +230,15 @@ def test_a_change_among_respondents_is_never_called_an_effect():
 
 
 def test_models_are_compared_with_the_caution_that_they_were_not_allocated():
-    both = pd.DataFrame([("family outreach", 1.81, 0.44, 3.18, 102, 10, "x"), ("school based", -1.81, -3.18, -0.44, 117, 10, "x")],
-                        columns=["delivery_model", "estimate", "conf_low", "conf_high", "pupils", "schools", "text"])  # fmt: skip
+    both = pd.DataFrame([("family outreach", 1.81, 0.44, 3.18, 102, 105, 9, "x"), ("school based", -1.81, -3.18, -0.44, 117, 97, 8, "x")],
+                        columns=["delivery_model", "estimate", "conf_low", "conf_high", "pupils", "pupils_beside", "schools_beside", "text"])  # fmt: skip
     text = trial_sentences.models(both, 10)
-    assert text.startswith("Pupils with the model family outreach did 1.8 points better than those with other models (0.4 to 3.2; 102 pupils in 10 schools).")
+    assert text.startswith("Pupils with the model family outreach did 1.8 points better than those with other models (0.4 to 3.2; set beside 105 pupils with other models in 9 schools).")
     assert "not given to pupils by lot" in text and "school based" not in text
     none = both.assign(estimate=float("nan"), text="Each model has an area of its own")
     assert trial_sentences.models(none, 10) == "Delivery models cannot be compared: each model has an area of its own."
     assert "not compared" in trial_sentences.models(both.iloc[:0], 10)
-    assert trial_sentences.models(both.assign(pupils=[9, 117]), 10) == "Delivery models are not compared in words: one of them has fewer than 10 pupils."
+    assert trial_sentences.models(both.assign(pupils_beside=[9, 97]), 10) == trial_sentences.models(both.assign(pupils=[9, 117]), 10) == "Delivery models are not compared in words: one of them has fewer than 10 pupils."
 
 
 def test_other_choices_of_analysis_are_told_with_their_range_and_joint_test():
