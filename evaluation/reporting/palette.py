@@ -107,12 +107,6 @@ def style_axes(ax: Axes, *, grid: str | None = "y") -> Axes:
     return ax
 
 
-def zero_line(ax: Axes, axis: str = "y") -> None:
-    """Draw the line of no difference behind the data: across for ``axis="y"``, upright for ``axis="x"``."""
-    draw = ax.axhline if axis == "y" else ax.axvline
-    draw(0, color=QUIET_COLOUR, linewidth=1, zorder=0.5)
-
-
 def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str]], *, points: float = BODY_POINTS) -> None:
     """Write the name of each line beside its end, apart from each other, in place of a legend.
 
