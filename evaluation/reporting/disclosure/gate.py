@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from evaluation.reporting.disclosure.network import Disagreement, Where, build_s
 from evaluation.reporting.disclosure.primary import risky_counts
 from evaluation.reporting.disclosure.profiles import Profile
 from evaluation.reporting.disclosure.secondary import Suppression, prove, suppress_cells
+from evaluation.reporting.disclosure.sentences import beside, judge_sentence
 from evaluation.reporting.disclosure.spec import Disclosure, disclosure_of
 from evaluation.reporting.disclosure.system import CellSystem
 from evaluation.reporting.text import is_missing
@@ -116,10 +116,10 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
             cleared.append(_as_it_is(table, spec, frame))
         else:
             refused.append(LogEntry(name, "", "", REFUSED, f"rests on `{weak}`, which was not released or holds results back"))
-    for name, (table, spec, frame) in admitted.items():
+    numbers = Clearance(profile, tuple(cleared), tuple(refused), tuple(log), system, suppression, where)
+    for table, spec, frame in admitted.values():
         if spec.about == "sentences":
-            cleared.append(_clear_sentences(table, spec, frame, profile, system, where, suppression, {r.table for r in refused},
-                                            {n: f for n, (_, _, f) in admitted.items()}, log))
+            cleared.append(_clear_sentences(table, spec, frame, numbers, log))
     return Clearance(profile, tuple(cleared), tuple(refused), tuple(log), system, suppression, where)
 
 
@@ -290,37 +290,16 @@ def _named_rows(named: str) -> tuple[str, list[tuple[str, str]]]:
     return table, [(column, value) for column, _, value in (c.strip().partition("=") for c in conditions.split(",") if "=" in c)]
 
 
-def _holds_back(named: str, lost: Mapping[tuple[str, int, str], int], frames: Mapping[str, pd.DataFrame]) -> bool:
-    """Whether a table holds back a count in the rows named ("table" or "table: column=value, column=value")."""
-    table, wanted = _named_rows(named)
-    if table not in frames:
-        return False
-    return any(name == table and all(str(frames[table].at[row, column]) == value for column, value in wanted) for name, row, _ in lost)
-
-
-_PEOPLE = re.compile(r"(\d[\d,]*) (?:of (?:the|them|these)[ ,]*|more |other |similar )?(?:pupils?|referrals?|children|had|were|who|started|completed|referred|lost|left)\b")
-
-
-def _clear_sentences(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: Profile, system: CellSystem, where: Where,
-                     suppression: Suppression | None, refused: set[str], frames: Mapping[str, pd.DataFrame], log: list[LogEntry]) -> ClearedTable:
-    """Sentences leave unless they state a count that is small or suppressed, or rest on a table that holds one back."""
-    lost = {place: system.values[at] for place, at in where.items() if suppression is not None and suppression.suppressed[at]}
-    lost_counts = set(lost.values())
+def _clear_sentences(table: Table, spec: Disclosure, frame: pd.DataFrame, clearance: Clearance, log: list[LogEntry]) -> ClearedTable:
+    """Sentences leave unless they state a count that no released table shows, or rest on a table that holds one back."""
     kept = frame[[c for c in frame.columns if c not in spec.withheld]]
+    named_by = next((c for c in ("key", "rule", "name") if c in kept), table.primary_key[0])
     drop = []
     for row in kept.index:
         text = " ".join(str(kept.at[row, c]) for c in spec.words if not is_missing(kept.at[row, c]))
-        key = str(kept.at[row, table.primary_key[0]] if "key" not in kept else kept.at[row, "key"])
+        key = str(kept.at[row, named_by])
         named = [t for start, tables in spec.sentences.items() if key == start or (start.endswith("*") and key.startswith(start[:-1])) for t in tables]
-        reason = ""
-        if rests := [t for t in named if t.partition(":")[0] in refused or _holds_back(t, lost, frames)]:
-            reason = f"states counts of `{rests[0].partition(':')[0]}`, in which something is held back"
-        counted = [int(number.replace(",", "")) for number in _PEOPLE.findall(text)]
-        if {"value", "unit"} <= set(kept.columns) and kept.at[row, "unit"] == "pupils" and not is_missing(kept.at[row, "value"]):
-            counted.append(int(kept.at[row, "value"]))  # the number beside the sentence says what the sentence may not
-        for count in counted:
-            if 0 < count < profile.threshold or count in lost_counts:
-                reason = reason or "states a count that is suppressed or below the threshold"
+        reason = judge_sentence(text, named, clearance, extra=beside(kept.loc[row]))
         if reason:
             drop.append(row)
             log.append(LogEntry(table.name, key, "", WITHHELD, reason))

@@ -43,7 +43,7 @@ def tables(root: Path, started: int = 4, label: str = "=A1+1") -> dict:
     reach = pd.DataFrame({"area_code": ["E06000002", "E06000021", "E08000006", "all"], "area_name": [label, "Stoke-on-Trent", "Salford", "All areas"], "referred": [60, 80, 90, 230],
                           "started": [started, 50, 55, 105 + started]})
     reach["share"] = reach["started"] / reach["referred"]
-    said = pd.DataFrame({"position": [1, 2, 3], "key": ["verdict", "effect", "who"], "text": ["No clear evidence either way.", "Attendance rose by 0.2 days.", "In Middlesbrough, many were referred."],
+    said = pd.DataFrame({"position": [1, 2, 3], "key": ["verdict", "effect", "who"], "text": ["No clear evidence either way.", "Attendance rose by 0.2 days.", "In Middlesbrough, 7% of the pupils referred started."],
                          "value": [None, 0.2, 60.0], "conf_low": [None, -0.1, None], "conf_high": [None, 0.5, None], "unit": [None, "days", "pupils"], "source_table": [None, "estimates", "reach"], "source_key": [None, "B", "E06000002"]})
     said[["value", "conf_low", "conf_high"]] = said[["value", "conf_low", "conf_high"]].astype(float)
     return {name: (load_table(root, name), frame) for name, frame in (("reach", reach), ("headline", said))}
