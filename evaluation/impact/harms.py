@@ -97,7 +97,7 @@ def _line(analysis: str, outcome: str, title: str, role: str, unit: str, rows: p
           better: str = "lower", text: str | None = None) -> dict:
     known = {"analysis": analysis, "outcome": outcome, "title": title, "role": role, "unit": unit,
              "tolerance": rules.negative_control_tolerance if role == CONTROL else None}
-    change = try_change(rows, within_area=within, weight="weight")
+    change = try_change(rows, within_area=within, weight="weight", scale=True)  # where an outcome is not known of everyone, as in `estimates`
     if isinstance(change, UnidentifiedError):
         return {**known, **no_figures(rows), "most_harm": None, "result": NOT_DONE, "text": change.message}
     figures = figures_of(change, rules, within_area=within, sign=-1.0)  # the estimator speaks of attendance: less of the outcome is above zero

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from small_trial import section
 
+from evaluation.design.outcomes import outcome_rows
 from evaluation.impact.change import estimate_change
 from evaluation.impact.harms import LESS, MORE, REPORTED, UNCLEAR, harm_checks, harm_rows, harms, suspension_rows
 from evaluation.impact.judge import FAILED, NOT_DONE, PASSED
@@ -84,6 +85,18 @@ def test_registers_without_negative_controls_have_not_passed_them():
     checks = harm_checks(found(cohort_of(), suspension_sessions=0).reset_index()).set_index("name")
     assert not checks.loc["negative_controls", "passed"] and "hold no such outcome" in checks.loc["negative_controls", "text"]
     assert checks.loc["no_harm_seen", "passed"] and "does not rule it out" in checks.loc["no_harm_seen", "text"]
+
+
+def test_an_outcome_that_is_not_known_of_everyone_has_its_comparison_weighted_to_the_treated_again():
+    cohort = cohort_of()
+    outcomes = outcomes_of(cohort, part_time_timetable_rate=2)
+    known = outcomes.loc[cohort.index[~cohort["referred"] | (cohort["stack"] == 8)]]  # in one stack nobody referred, in the other everyone
+    known = known.drop(index=known.index[::5])
+    lines = harms(leading(cohort), cohort, known, NO_SUSPENSIONS, TRAJECTORIES, entries="first", rules=RULES).set_index("outcome")
+    rows = leading(cohort)[KEY].rows[["stack", "pupil_id", "treated"]].merge(outcome_rows(cohort, known, "part_time_timetable_rate"), on=["stack", "pupil_id"])
+    alone = estimate_change(rows, within_area=True)
+    assert lines.loc["part_time_timetable_rate", "estimate"] == pytest.approx(-alone.estimate, abs=1e-12)
+    assert lines.loc["part_time_timetable_rate", "std_error"] == pytest.approx(alone.std_error, abs=1e-12)
 
 
 def test_an_outcome_that_nobody_has_is_no_number():

@@ -267,3 +267,11 @@ def test_every_number_of_the_summarys_texts_stands_in_the_rows_behind_it(run):
     checked = [(cell, mark["numbers_without_rows"]) for cell, mark in marks if "numbers_without_rows" in mark]
     assert len(checked) >= 10
     assert {cell: missing for cell, missing in checked if missing} == NUMBERS_WITHOUT_ROWS
+
+
+def test_an_outcome_that_is_both_a_harm_and_a_secondary_outcome_has_one_number(run):
+    harms, estimates = run.table("harms"), run.table("estimates")
+    both = harms.assign(estimate_id=harms["analysis"] + "_" + harms["outcome"]).merge(estimates, on="estimate_id", suffixes=("", "_there"))
+    assert set(both["outcome"]) >= {"medical_rate", "part_time_timetable_rate", "suspension_sessions"} and (both["n_treated"] == both["n_treated_there"]).all()
+    for name in ("estimate", "std_error", "df"):
+        assert both[name].abs().to_numpy() == pytest.approx(both[f"{name}_there"].abs().to_numpy(), rel=1e-9), name
