@@ -13,6 +13,7 @@ from evaluation.registers.entries import Table
 from evaluation.reporting.disclosure.bounds import round_counts
 from evaluation.reporting.disclosure.content import scan_frame
 from evaluation.reporting.disclosure.earlier import Earlier, mark_known, narrow_changes
+from evaluation.reporting.disclosure.honesty import contradiction, ratio_of, share_scale
 from evaluation.reporting.disclosure.network import Disagreement, Where, build_system, row_words
 from evaluation.reporting.disclosure.primary import risky_counts
 from evaluation.reporting.disclosure.profiles import Profile
@@ -20,12 +21,14 @@ from evaluation.reporting.disclosure.secondary import Suppression, prove, suppre
 from evaluation.reporting.disclosure.sentences import beside, judge_sentence
 from evaluation.reporting.disclosure.spec import Disclosure, disclosure_of
 from evaluation.reporting.disclosure.system import CellSystem
+from evaluation.reporting.disclosure.wording import people_counts
 from evaluation.reporting.text import is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUPPRESSED, REFUSED, WITHHELD, RELEASED = "suppressed", "refused", "withheld", "released"
+SMALL_IN_WORDS = "its words state a number of people below the threshold"
 SECONDARY = "would let a suppressed count be worked out"
 
 
@@ -90,7 +93,7 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
         No table of counts fits what the entries say, so that nothing can be proved.
     """
     refused: list[LogEntry] = []
-    admitted = _admit_all(tables, label, refused)
+    admitted = _admit_all(tables, label, profile, refused)
     counted = {n: (s, f) for n, (_, s, f) in admitted.items() if s.about == "pupils"}
     system, where = _one_system(counted, admitted, refused)
     if earlier is not None:
@@ -123,8 +126,9 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
     return Clearance(profile, tuple(cleared), tuple(refused), tuple(log), system, suppression, where)
 
 
-def _admit_all(tables: Mapping[str, tuple[Table, pd.DataFrame]], label: str, refused: list[LogEntry]) -> dict[str, tuple[Table, Disclosure, Any]]:
-    """The tables that may be looked at further, with the rows of them that are declared; the others go to ``refused``."""
+def _admit_all(tables: Mapping[str, tuple[Table, pd.DataFrame]], label: str, profile: Profile, refused: list[LogEntry]) -> dict[str, tuple[Table, Disclosure, Any]]:
+    """The tables that may be looked at further, with the rows of them that are declared; those of which nothing is declared, or
+    whose data contradict what is, go to ``refused``."""
     admitted: dict[str, tuple[Table, Disclosure, Any]] = {}
     for name, (table, frame) in tables.items():
         spec, why = _admit(table, frame, label)
@@ -133,7 +137,12 @@ def _admit_all(tables: Mapping[str, tuple[Table, pd.DataFrame]], label: str, ref
         else:
             for column, values in spec.only.items():
                 frame = frame[frame[column].isin(values)]
-            admitted[name] = (table, spec, frame.reset_index(drop=True))
+            frame = frame.reset_index(drop=True)
+            found = contradiction(table, spec, frame, profile)
+            if found is None:
+                admitted[name] = (table, spec, frame)
+            else:
+                refused.append(LogEntry(name, found.row, found.column, REFUSED, found.reason))
     return admitted
 
 
@@ -233,7 +242,15 @@ def _clear_counts(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: 
             if behind and sum(behind) - int(spec.residual["parameters"]) < profile.residual_df:
                 for column in spec.based_on:
                     hide(row, column, f"fewer than {profile.residual_df} residual degrees of freedom", None)
-    _round(kept, spec, profile)
+        few = next((c for c in spec.schools if not is_missing(frame.at[row, c]) and 0 < frame.at[row, c] < profile.schools_minimum), None)
+        for column in {**spec.shares, **spec.based_on, **spec.reveals} if few is not None else ():
+            if column not in spec.schools:
+                hide(row, column, f"rests on fewer than {profile.schools_minimum} schools ({few})", None)
+        for column, behind in spec.texts.items():
+            lost = [c for c in behind if counts.get(c) is not None and (gone[counts[c]] or 0 < system.values[counts[c]] < profile.threshold)]
+            if lost or any(0 < c.value < profile.threshold for c in people_counts(str(frame.at[row, column]))):
+                hide(row, column, f"its words rest on `{lost[0]}`, which is small or suppressed" if lost else SMALL_IN_WORDS, None)
+    _round(kept, table, spec, profile)
     for column in {*spec.shares, *spec.based_on} & set(kept.select_dtypes("float").columns):
         kept[column] = state_number(kept[column].to_numpy(dtype=float))
     return ClearedTable(table, spec, kept.where(~hidden), hidden, smallest, "pupils")
@@ -255,16 +272,17 @@ def state_number(values: np.ndarray) -> np.ndarray:
     return np.round(values * scale) / scale
 
 
-def _round(kept: pd.DataFrame, spec: Disclosure, profile: Profile) -> None:
+def _round(kept: pd.DataFrame, table: Table, spec: Disclosure, profile: Profile) -> None:
     """Round counts, and work shares out anew from rounded counts, which would otherwise give the counts away."""
     if profile.rounding_base == 1:
         return
+    scales = {c: share_scale(table.column(c).unit, kept[c].to_numpy(dtype=float, na_value=np.nan), ratio_of(kept, *of)) for c, of in spec.shares.items() if c in kept and {*of} <= set(kept)}
     for column in spec.counts:
         if column in kept:
             kept[column] = kept[column].where(kept[column].isna(), round_counts(kept[column].astype(float).to_numpy(), profile.rounding_base)).astype(kept[column].dtype)
     for column, (part, whole) in spec.shares.items():
         if column in kept:
-            scale = 100.0 if kept[column].max(skipna=True) > 1 else 1.0
+            scale = scales[column]
             ratio = kept[part].astype(float) / kept[whole].astype(float).where(kept[whole].astype(float) != 0)
             kept[column] = (ratio.clip(upper=1.0) * scale).where(kept[column].notna())
 

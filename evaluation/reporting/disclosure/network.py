@@ -23,6 +23,9 @@ class Disagreement(Exception):
 SMALLEST_GUESS = 100
 """Counts from which two equal numbers are taken to be one: smaller ones agree by chance too often for an intruder to build on."""
 
+ALIKE = 3
+"""Different numbers that two populations must have in common, place by place, to be taken for one."""
+
 Where = dict[tuple[str, int, str], int]
 """Cell of the system by table, row and column."""
 
@@ -59,11 +62,13 @@ def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple
     _margins(system)
     for name, (spec, frame) in tables.items():
         _parts(system, where, name, spec, frame)
+        _near(system, where, name, spec, frame)
         _partition(system, where, name, spec, frame)
         _chain(system, where, name, spec, frame)
     for name, (spec, frame) in tables.items():
         _sums(system, where, name, spec, frame)
     _guesses(system)
+    _alike(system)
     return system, where
 
 
@@ -79,7 +84,8 @@ def row_words(spec: Disclosure, frame: pd.DataFrame, row: int) -> str:
 
 
 def _margins(system: CellSystem) -> None:
-    """Tie each count to those that split it by one more dimension, where they add up: an intruder would try."""
+    """Tie each count to those that split it by one more dimension, where they add up: an intruder would try. Where several
+    fall short of it, those left over are a group."""
     finer: dict[tuple[Any, tuple, str], list[int]] = {}
     for at, (population, place) in enumerate(list(system.keys)):
         for dimension, _ in place:
@@ -87,8 +93,13 @@ def _margins(system: CellSystem) -> None:
             finer.setdefault((population, rest, dimension), []).append(at)
     for (population, rest, _), parts in finer.items():
         total = system.index.get((population, rest))
-        if total is not None and system.values[total] == sum(system.values[p] for p in parts):
+        if total is None:
+            continue
+        left = system.values[total] - sum(system.values[p] for p in parts)
+        if left == 0:
             system.equate(total, parts)
+        elif left > 0 and len(parts) > 1:
+            system.rest(total, parts, f"{system.names[total]} without those told apart")
 
 
 def _parts(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
@@ -99,13 +110,26 @@ def _parts(system: CellSystem, where: Where, name: str, spec: Disclosure, frame:
                 system.rest(w, [p], f"{name}, {row_words(spec, frame, row)}, {whole} without {part}")
 
 
+def _near(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
+    """Counts of nearly the same pupils: the same where they agree, else the smaller is taken for part of the larger."""
+    for pair in spec.near:
+        for row in frame.index:
+            at = [where[name, row, c] for c in pair if (name, row, c) in where]
+            if len(at) == 2:
+                small, large = sorted(at, key=lambda a: system.values[a])
+                if system.values[small] == system.values[large]:
+                    system.equate(large, [small])
+                else:
+                    system.rest(large, [small], f"{name}, {row_words(spec, frame, row)}, {' or '.join(pair)} and not both")
+
+
 def _partition(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
     """Rows of one group that together are part of a whole which each of them repeats."""
     if spec.partition is None:
         return
     count, over, whole = spec.partition["count"], spec.partition["over"], spec.partition["whole"]
     others = [d for d in spec.dimensions if d != over]
-    for group, rows in frame.groupby(others or (lambda _: 0), sort=False):
+    for group, rows in _without_total(spec, frame, over).groupby(others or (lambda _: 0), sort=False):
         wholes = [where[name, r, whole] for r in rows.index if (name, r, whole) in where]
         parts = [where[name, r, count] for r in rows.index if (name, r, count) in where]
         if not wholes or not parts or sum(system.values[p] for p in parts) > system.values[wholes[0]]:
@@ -141,9 +165,10 @@ def _chain(system: CellSystem, where: Where, name: str, spec: Disclosure, frame:
 def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
     """Counts of one row that together are a count shown elsewhere: an intruder would set them equal wherever the numbers agree."""
     for given in spec.sums:
-        over = given.get("over")
+        over, only = given.get("over"), given.get("rows", {})
+        kept = frame[[all(str(frame.at[r, c]) == str(v) for c, v in only.items()) for r in frame.index]] if only else frame
         others = [d for d in spec.dimensions if d != over]
-        groups = [[row] for row in frame.index] if over is None else [list(rows.index) for _, rows in frame.groupby(others or (lambda _: 0), sort=False)]
+        groups = [[row] for row in kept.index] if over is None else [list(rows.index) for _, rows in _without_total(spec, kept, over).groupby(others or (lambda _: 0), sort=False)]
         for rows in groups:
             parts = [where[name, row, c] for row in rows for c in given["parts"] if (name, row, c) in where]
             if len(parts) != len(given["parts"]) * len(rows):
@@ -151,7 +176,7 @@ def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: 
             value = sum(system.values[p] for p in parts)
             whole = system.add(("sum of", *sorted(parts)), value, printed=False, name=f"{name}, {row_words(spec, frame, rows[0])}, {' and '.join(given['parts'])}")
             system.equate(whole, parts)
-            _within(system, given, spec, frame, rows, whole)
+            _within(system, name, given, spec, frame, rows, whole)
             same = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] in given.get("equals", ())]
             for at in same:
                 if system.values[at] == value:
@@ -163,12 +188,22 @@ def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: 
                         system.rest(at, [whole], f"{system.names[at]} without the groups of {name}, {row_words(spec, frame, rows[0])}")
 
 
-def _within(system: CellSystem, given: Mapping[str, Any], spec: Disclosure, frame: pd.DataFrame, rows: list[int], part: int) -> None:
+def _without_total(spec: Disclosure, frame: pd.DataFrame, over: str) -> pd.DataFrame:
+    """Rows other than the total over a dimension."""
+    total = spec.dimensions.get(over)
+    return frame if total is None else frame[frame[over].astype(str) != str(total)]
+
+
+def _within(system: CellSystem, table: str, given: Mapping[str, Any], spec: Disclosure, frame: pd.DataFrame, rows: list[int], part: int) -> None:
     """Pupils who are some of those that another row or table counts: what is left of these is a group of its own."""
     for whole in given.get("within", ()):
         place = {**{name: str(frame.at[rows[0], name]) for name in whole["same"]}, **{name: str(value) for name, value in whole.get("at", {}).items()}}
-        for at, key in enumerate(list(system.keys)):
-            if system.printed[at] and key[0] == whole["population"] and place.items() <= dict(key[1]).items() and system.values[at] > system.values[part]:
+        wholes = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] == whole["population"] and place.items() <= dict(key[1]).items()]
+        if wholes and all(system.values[at] < system.values[part] for at in wholes):
+            raise Disagreement(table, f"contradicts its entry: column `{given['parts'][0]}`, row {row_words(spec, frame, rows[0])}: it is larger than every count of `{whole['population']}` within which it "
+                                      f"is declared to lie; take `within` out, or correct the stage that writes it")
+        for at in wholes:
+            if system.values[at] > system.values[part]:
                 system.rest(at, [part], f"{system.names[at]} without {system.names[part]}")
 
 
@@ -181,3 +216,23 @@ def _guesses(system: CellSystem) -> None:
     for at in [i for i, shown in enumerate(system.printed) if not shown and system.keys[i][0] == "rest of"]:
         for same in printed.get(system.values[at], ()):
             system.equate(same, [at])
+
+
+def _alike(system: CellSystem) -> None:
+    """Two populations that agree in most places are taken for one under two names, as an intruder would: where they agree,
+    the one gives the other away."""
+    places: dict[frozenset[str], dict[Any, int]] = {}
+    for at, key in enumerate(system.keys):
+        if system.printed[at] and system.values[at] > 0 and key[1]:
+            places.setdefault(frozenset(str(v) for _, v in key[1]), {})[key[0]] = at
+    met: dict[tuple[Any, Any], list[tuple[int, int]]] = {}
+    for cells in places.values():
+        populations = sorted(cells, key=str)
+        for i, one in enumerate(populations):
+            for other in populations[i + 1 :]:
+                met.setdefault((one, other), []).append((cells[one], cells[other]))
+    for pairs in met.values():
+        same = [(a, b) for a, b in pairs if system.values[a] == system.values[b]]
+        if len(same) >= ALIKE and 2 * len(same) > len(pairs) and len({system.values[a] for a, _ in same}) >= ALIKE:
+            for a, b in same:
+                system.equate(b, [a])

@@ -28,6 +28,9 @@ class Profile:
         Fewest residual degrees of freedom of a regression that may be shown.
     point_minimum : int
         Fewest pupils behind one plotted point.
+    schools_minimum : int
+        Fewest schools behind a measure. With two, each learns the other's result from its own; the counts of pupils, which
+        have a threshold of their own, stay.
     dominance_n, dominance_share : int, float
         A sum is unsafe where its largest ``dominance_n`` contributors hold more than this share.
     p_ratio : float
@@ -43,6 +46,7 @@ class Profile:
     rounding_base: int
     residual_df: int
     point_minimum: int
+    schools_minimum: int
     dominance_n: int
     dominance_share: float
     p_ratio: float
@@ -51,16 +55,18 @@ class Profile:
 
 _DOMINANCE = {"dominance_n": 2, "dominance_share": 0.90, "p_ratio": 0.10}
 
+_SCHOOLS = "; at least three schools behind a measure is this project's judgement"
+
 PROFILES: dict[str, Profile] = {
     profile.name: profile for profile in (
-        Profile("srs", threshold=10, zeros_disclosive=False, class_disclosure=True, rounding_base=1, residual_df=10, point_minimum=10, **_DOMINANCE,
+        Profile("srs", threshold=10, zeros_disclosive=False, class_disclosure=True, rounding_base=1, residual_df=10, point_minimum=10, schools_minimum=3, **_DOMINANCE,
                 source="Office for National Statistics Secure Research Service, output rules: counts below 10, class disclosure, secondary suppression; "
-                       "degrees of freedom, dominance and p-ratio are the defaults of ACRO 1.0.2"),
-        Profile("dfe_absence", threshold=3, zeros_disclosive=False, class_disclosure=False, rounding_base=5, residual_df=10, point_minimum=3, **_DOMINANCE,
+                       "degrees of freedom, dominance and p-ratio are the defaults of ACRO 1.0.2" + _SCHOOLS),
+        Profile("dfe_absence", threshold=3, zeros_disclosive=False, class_disclosure=False, rounding_base=5, residual_df=10, point_minimum=3, schools_minimum=3, **_DOMINANCE,
                 source="Department for Education absence releases (older methodology): counts of 1 or 2 and percentages built on them suppressed, published "
-                       "counts rounded to the nearest 5, a shown 0 is a true 0; degrees of freedom, dominance and p-ratio are the defaults of ACRO 1.0.2"),
-        Profile("acro", threshold=10, zeros_disclosive=True, class_disclosure=True, rounding_base=1, residual_df=10, point_minimum=10, **_DOMINANCE,
-                source="Defaults of ACRO 1.0.2, zeros included"),
+                       "counts rounded to the nearest 5, a shown 0 is a true 0; degrees of freedom, dominance and p-ratio are the defaults of ACRO 1.0.2" + _SCHOOLS),
+        Profile("acro", threshold=10, zeros_disclosive=True, class_disclosure=True, rounding_base=1, residual_df=10, point_minimum=10, schools_minimum=3, **_DOMINANCE,
+                source="Defaults of ACRO 1.0.2, zeros included" + _SCHOOLS),
     )
 }
 
@@ -90,6 +96,6 @@ def find_profile(name: str, changes: Mapping[str, Any] | None = None) -> Profile
         raise ParameterError(f"a study's own thresholds need a `source`; unknown keys: {', '.join(unknown) or 'none'}", where="report.disclosure_changes",
                              mend=f"use {', '.join(f.name for f in fields(Profile) if f.name != 'name')}")
     own = replace(PROFILES[name], **{**changes, "name": f"{name}, changed by the protocol"})
-    if own.threshold < 1 or own.rounding_base < 1 or own.residual_df < 1 or own.point_minimum < 1:
+    if own.threshold < 1 or own.rounding_base < 1 or own.residual_df < 1 or own.point_minimum < 1 or own.schools_minimum < 1:
         raise ParameterError("thresholds and the rounding base are at least 1", where="report.disclosure_changes")
     return own

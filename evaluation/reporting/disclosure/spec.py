@@ -10,7 +10,7 @@ from evaluation.errors import ContractError
 from evaluation.registers.entries import Table
 
 KEYS = ("about", "why", "dimensions", "counts", "shares", "based_on", "parts", "partition", "chain", "sums", "residual", "words", "codes", "plain", "withheld", "reveals", "sentences",
-        "attributes", "rests_on", "only")
+        "attributes", "rests_on", "only", "apart", "not_parts", "near", "no_totals", "schools", "texts")
 ABOUT = ("pupils", "sentences", "published statistics", "no pupils", "not for release")
 
 
@@ -43,7 +43,8 @@ class Disclosure:
     sums : tuple of mapping
         ``parts`` (count columns of one row, or one column summed ``over`` a dimension) that together are a count which
         tables of the populations ``equals`` show, or are pupils of counts that other rows show (``within``: a
-        ``population``, the dimensions that are the ``same`` and the place that it is ``at``), so that what is left is a group of its own.
+        ``population``, the dimensions that are the ``same`` and the place that it is ``at``), so that what is left is a group of its own;
+        in the ``rows`` with these values, or in all.
     residual : mapping or None
         ``counts`` (columns) and ``parameters`` (at most so many are fitted): residual degrees of freedom are the one less the other.
     words, codes, plain : tuple of str
@@ -62,6 +63,19 @@ class Disclosure:
         Dimensions that are traits of pupils: there, a group all in one category is a class disclosure.
     only : mapping
         Columns with the values of the rows that leave at all: the rest would give small groups away by subtraction.
+    apart : mapping
+        Columns of numbers with decimals behind which no pupil is counted, with the reason.
+    not_parts : tuple
+        Lists of count columns of which none is declared to be part of another, so that their differences are no groups
+        (``parts`` still hold).
+    near : tuple
+        Pairs of count columns of nearly the same pupils, either of which may be the larger: the difference is a group.
+    no_totals : tuple of str
+        Values of a dimension that read like a total and are groups like the others.
+    schools : tuple of str
+        Columns that say how many schools stand behind a row.
+    texts : mapping
+        Columns of sentences about their row, with the counts that they rest on: a sentence goes when one is small or suppressed.
     """
 
     about: str
@@ -85,6 +99,12 @@ class Disclosure:
     attributes: tuple[str, ...]
     rests_on: tuple[str, ...]
     only: Mapping[str, tuple[Any, ...]]
+    apart: Mapping[str, str]
+    not_parts: tuple[tuple[str, ...], ...]
+    near: tuple[tuple[str, str], ...]
+    no_totals: tuple[str, ...]
+    schools: tuple[str, ...]
+    texts: Mapping[str, tuple[str, ...]]
 
 
 def disclosure_of(table: Table) -> Disclosure | None:
@@ -112,7 +132,9 @@ def disclosure_of(table: Table) -> Disclosure | None:
         words=_names(given.get("words", [])), codes=_names(given.get("codes", [])), plain=_names(given.get("plain", [])),
         withheld=_names(given.get("withheld", [])), reveals={k: _names(v) for k, v in given.get("reveals", {}).items()},
         sentences={k: _names(v) for k, v in given.get("sentences", {}).items()}, attributes=_names(given.get("attributes", [])),
-        rests_on=_names(given.get("rests_on", [])), only={k: tuple(v) for k, v in given.get("only", {}).items()})
+        rests_on=_names(given.get("rests_on", [])), only={k: tuple(v) for k, v in given.get("only", {}).items()},
+        apart={k: str(v) for k, v in given.get("apart", {}).items()}, not_parts=tuple(_names(v) for v in given.get("not_parts", [])), near=tuple((str(a), str(b)) for a, b in given.get("near", [])), no_totals=_names(given.get("no_totals", [])),
+        schools=_names(given.get("schools", [])), texts={k: _names(v) for k, v in given.get("texts", {}).items()})
     if spec.about == "pupils":
         _check_columns(table, spec, where)
     return spec
@@ -129,11 +151,16 @@ def _names(given: Any) -> tuple[str, ...]:
 def _check_columns(table: Table, spec: Disclosure, where: str) -> None:
     """Every column has one standing, and every name is a column."""
     names = [column.name for column in table.columns]
-    standing = [*spec.dimensions, *spec.counts, *spec.shares, *spec.based_on, *spec.words, *spec.codes, *spec.plain, *spec.withheld, *spec.reveals]
+    standing = [*spec.dimensions, *spec.counts, *spec.shares, *spec.based_on, *spec.words, *spec.codes, *spec.plain, *spec.withheld, *spec.reveals, *spec.apart, *spec.texts,
+                *[c for c in spec.schools if c not in spec.reveals]]
     unaccounted = [name for name in names if name not in standing]
     missing = [name for name in standing if name not in names]
     doubled = sorted({name for name in standing if standing.count(name) > 1})
-    behind = {name for pair in (*spec.shares.values(), *spec.based_on.values(), *spec.reveals.values(), *spec.parts) for name in pair} - set(spec.counts)
+    behind = {name for pair in (*spec.shares.values(), *spec.based_on.values(), *spec.reveals.values(), *spec.texts.values(), *spec.parts, *spec.not_parts, *spec.near) for name in pair} - set(spec.counts)
     if unaccounted or missing or doubled or behind or not spec.counts:
         raise ContractError(f"columns without a standing: {unaccounted}; that do not exist: {missing}; with two: {doubled}; named as counts but none: {sorted(behind)}",
-                            where=where, mend="give every column one place among dimensions, counts, shares, based_on, reveals, words, codes, plain and withheld; name at least one count")
+                            where=where, mend="give every column one place among dimensions, counts, shares, based_on, reveals, words, texts, codes, schools, plain, apart and withheld; name at least one count")
+    types = {column.name: column.type for column in table.columns}
+    if unfounded := [name for name in spec.plain if types[name] == "number"]:
+        raise ContractError(f"numbers with decimals behind which nothing is counted: {unfounded}", where=where,
+                            mend="name the counts behind them under based_on or reveals, or say under `apart` why no pupil stands behind them")

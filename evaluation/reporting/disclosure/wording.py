@@ -63,7 +63,7 @@ _OF_SESSIONS = re.compile(r"%\s*of (?:all |possible |their )?(?:sessions|days|ma
 _PEOPLE_WORD = "(?:" + "|".join(sorted(PEOPLE - {"case", "cases"}, key=len, reverse=True)) + ")"
 _OF_PEOPLE = re.compile(rf"\s*of (?:the |all |these |those |our )?(?!(?:all |possible |their )?(?:sessions|days|marks)\b)(?:[\w-]+ ){{0,3}}{_PEOPLE_WORD}\b", re.I)
 _MEASURE = re.compile(r"(?<![\w.,])(?:\u00a3[\d,.]*\d|\d[\d,]*\.\d+%?|\d[\d,]*%)")
-_ALL = re.compile(rf"\b(?:all|none|no|every|each|neither|both|hardly any|any) (?:of )?(?:the |these |those |them\b ?)?(?:[\w-]+ ){{0,3}}?{_PEOPLE_WORD}\b|\b(?:nobody|no one|none of them|everyone|everybody|all of them)\b", re.I)
+_ALL = re.compile(rf"(?<!had )(?<!have )(?<!with )\b(?:all|none|no|neither|both|hardly any) (?:of )?(?:the |these |those |them\b ?)?(?:[\w-]+ ){{0,3}}?{_PEOPLE_WORD}\b|\b(?:nobody|no one|none of them|everyone|everybody|all of them)\b", re.I)
 _LEVEL = re.compile(r"\s*\)?\s*(?:confidence|interval|level|power|set\b)", re.I)
 _FEW_WORDS = 5
 

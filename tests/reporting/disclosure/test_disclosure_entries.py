@@ -55,7 +55,7 @@ def test_the_share_and_the_mean_of_a_survey_do_not_tell_how_many_answers_had_no_
 
 def test_barriers_of_any_kind_are_the_total_of_their_kinds():
     kinds = {"anxiety": (53, 22), "health": (40, 20), "transport": (5, 2), "other": (4, 2), "any": (102, 46)}
-    frame = pd.DataFrame([("E06000002", "Middlesbrough", kind, 112, 112, 112 if kind == "any" else have, have / 112, have, done, done / have, 60.0)
+    frame = pd.DataFrame([("all", "All areas", kind, 112, 112, pupils := 90 if kind == "any" else have, pupils / 112, have, done, done / have, 60.0)
                           for kind, (have, done) in kinds.items()],
                          columns=["area_code", "area_name", "barrier_type", "pupils_started", "pupils_assessed", "pupils", "share", "barriers", "resolved", "share_resolved",
                                   "median_days_to_resolve"])  # fmt: skip
@@ -65,7 +65,7 @@ def test_barriers_of_any_kind_are_the_total_of_their_kinds():
 
 
 def test_pupils_referred_who_never_met_the_rule_are_a_group():
-    row = {"level": "area", "area_code": "E06000002", "area_name": "Middlesbrough", "delivery_model": "all", "schools": 4, "eligible": 1156, "eligible_referred": 167, "referrals": 176,
+    row = {"level": "programme", "area_code": "all", "area_name": "All areas", "delivery_model": "all", "schools": 4, "eligible": 1156, "eligible_referred": 167, "referrals": 176,
            "referred": 176, "consented": 147, "started": 112, "completed": 90, "share_started": 112 / 176, "share_completed": 90 / 112, "first_meetings": 112,
            "median_days_to_first_meeting": 15.5, "quarter_met_by_days": 10.0, "three_quarters_met_by_days": 19.0, "identification": "not a comparison of models"}  # fmt: skip
     shown = cleared("delivery_reach", pd.DataFrame([row])).iloc[0]

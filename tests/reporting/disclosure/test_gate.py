@@ -8,38 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from evaluation.registers.dictionary import load_table
 from evaluation.reporting.disclosure import PROFILES, clear_tables, find_profile, prove_clearance
 from evaluation.reporting.disclosure.earlier import read_earlier
 from evaluation.reporting.disclosure.gate import state_number
 from evaluation.reporting.disclosure.shown import released_figures, shown_findings
 from evaluation.reporting.release.tables import table_csv
-
-TYPES = {"int64": "integer", "float64": "number", "bool": "boolean"}
-
-
-class Dictionary:
-    """Entries made on the spot for hand-made tables."""
-
-    def __init__(self, root: Path):
-        self.root = root
-        (root / "data_dictionary").mkdir()
-
-    def table(self, name: str, frame: pd.DataFrame, disclosure: dict | None, *, sensitivity: str = "aggregate", key: list[str] | None = None):
-        entry = {"name": name, "title": name.capitalize(), "description": f"Counts of {name}.", "x-stage": "made", "x-sensitivity": sensitivity, "primaryKey": key or [frame.columns[0]],
-                 "fields": [{"name": c, "type": TYPES.get(str(frame[c].dtype), "string"), "title": c.replace("_", " ")} for c in frame.columns]}
-        if disclosure is not None:
-            entry["x-disclosure"] = disclosure
-        (self.root / "data_dictionary" / f"{name}.yaml").write_text(yaml.safe_dump(entry), encoding="utf-8")
-        return name, (load_table(self.root, name), frame)
-
-
-@pytest.fixture
-def dictionary(tmp_path) -> Dictionary:
-    return Dictionary(tmp_path)
-
 
 AREA_BY_NEED = {"about": "pupils", "dimensions": {"area": "all", "need": "all"}, "counts": {"pupils": "pupils"}, "shares": {}}
 
@@ -78,7 +52,7 @@ def test_two_tables_that_give_a_cell_away_by_difference_are_seen_as_one(dictiona
     by_area = pd.DataFrame({"area": ["A", "B", "all"], "pupils": [60, 70, 130]})
     without = pd.DataFrame({"area": ["A", "B"], "all_pupils": [60, 70], "absent": [56, 40]})
     first = dictionary.table("roll", by_area, {"about": "pupils", "dimensions": {"area": "all"}, "counts": {"pupils": "roll"}})
-    second = dictionary.table("absence", without, {"about": "pupils", "dimensions": {"area": "all"}, "counts": {"all_pupils": "roll", "absent": "absent"}, "parts": [["absent", "all_pupils"]]})
+    second = dictionary.table("absence", without, {"about": "pupils", "dimensions": {"area": None}, "counts": {"all_pupils": "roll", "absent": "absent"}, "parts": [["absent", "all_pupils"]]})
     shown = published(clear(first, second), "absence").set_index("area")
     assert shown.at["A", "absent"] == "c" or shown.at["A", "all_pupils"] == "c", "60 less 56 leaves four pupils"
     assert shown.at["B", "absent"] == 40

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from evaluation.registers.entries import Column, Table
 from evaluation.reporting.disclosure import PROFILES, Disclosure, clear_tables, judge_sentence, people_counts
 from evaluation.reporting.disclosure.wording import names_people, shares_stated
 
@@ -66,12 +68,19 @@ def test_columns_that_count_people_are_known_by_name_title_or_unit(name, title, 
     assert names_people(SimpleNamespace(name=name, title=title, unit=unit)) is people
 
 
+def entry(name: str, frame: pd.DataFrame, disclosure: dict) -> Table:
+    """An entry of the dictionary for a hand-made table."""
+    types = {"int64": "integer", "float64": "number"}
+    columns = tuple(Column(c, types.get(str(frame[c].dtype), "string"), c.replace("_", " "), "", False, False, None, None, None, None, "pupils" if "pupils" in c else None, "aggregate", ()) for c in frame)
+    return Table(name, name, "", "", None, "aggregate", (frame.columns[0],), (), columns, 0, (), Path(name), disclosure=disclosure)
+
+
 @pytest.fixture
 def clearance():
     """Two areas, the second with a small share that is held back; a place that the protocol registers."""
     def table(name, about, frame, **more):
-        columns = tuple(SimpleNamespace(name=c, type="integer", title=c.replace("_", " "), unit="pupils" if "pupils" in c else None) for c in frame)
-        return name, (SimpleNamespace(name=name, sensitivity="aggregate", row="", disclosure={"about": about, **more}, columns=columns, primary_key=(frame.columns[0],)), frame)
+        return name, (entry(name, frame, {"about": about, **more}), frame)
+
     reach = table("reach", "pupils", pd.DataFrame({"area": ["A", "B"], "referred": [40, 60], "started": [22, 57], "share": [55.0, 95.0]}), dimensions={"area": None},
                   counts={"referred": "r", "started": "s"}, parts=[["started", "referred"]], shares={"share": ["started", "referred"]})
     plan = table("plan", "no pupils", pd.DataFrame({"place": ["school"], "pupils_started": [6.4]}), why="registered places")
@@ -92,8 +101,7 @@ def test_a_sentence_states_only_what_released_tables_show(clearance, text, rows,
 
 
 def test_a_sentence_states_no_count_to_the_last_digit_where_the_profile_rounds():
-    table = SimpleNamespace(name="roll", sensitivity="aggregate", row="", disclosure={"about": "pupils", "dimensions": {"area": None}, "counts": {"n": "n"}},
-                            columns=tuple(SimpleNamespace(name=c, type="integer", title=c, unit=None) for c in ("area", "n")), primary_key=("area",))
-    rounded = clear_tables({"roll": (table, pd.DataFrame({"area": ["A"], "n": [43]}))}, PROFILES["dfe_absence"], "restricted")
+    frame = pd.DataFrame({"area": ["A"], "n": [43]})
+    rounded = clear_tables({"roll": (entry("roll", frame, {"about": "pupils", "dimensions": {"area": None}, "counts": {"n": "n"}}), frame)}, PROFILES["dfe_absence"], "restricted")
     assert judge_sentence("43 pupils stayed.", [], rounded) and judge_sentence("45 pupils stayed.", [], rounded) == ""
     assert isinstance(rounded.cleared[0].spec, Disclosure)
