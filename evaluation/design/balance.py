@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,33 @@ def balance(data: pd.DataFrame, treatment: str, covariates: Sequence[str], weigh
                                     mend="see the flow and the unmatched table for where the arm was lost")
     parts = {(arm, after): _part(inside, weight if after else None) for arm, inside in (("t", treated), ("c", ~treated)) for after in (False, True)}
     return Balance(pd.DataFrame([_line(name, frame[name].to_numpy(), parts) for name in frame.columns]))
+
+
+def pupils_with(data: pd.DataFrame, covariates: Sequence[str], groups: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """How many rows of each group have each characteristic: the counts behind a balance table's shares.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row a unit.
+    covariates : sequence of str
+        As in :func:`balance`.
+    groups : mapping
+        By name, a bool array of the rows inside.
+
+    Returns
+    -------
+    DataFrame
+        By covariate as :func:`balance` names it: ``trait`` (the column that it is a level of) and ``<group>_with``, missing for measures.
+    """
+    frame = numeric_columns(data, covariates, drop_first=False)
+    lines = {}
+    for name in frame.columns:
+        x = frame[name].to_numpy()
+        binary = bool(((x == 0.0) | (x == 1.0)).all())
+        trait = max((c for c in covariates if name == c or name.startswith(f"{c}_")), key=len)
+        lines[name] = {"trait": trait, **{f"{group}_with": int(x[inside].sum()) if binary else None for group, inside in groups.items()}}
+    return pd.DataFrame.from_dict(lines, orient="index").astype({f"{group}_with": "Int64" for group in groups})
 
 
 def _part(inside: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:

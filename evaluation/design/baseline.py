@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from evaluation.design.balance import balance
+from evaluation.design.balance import balance, pupils_with
 from evaluation.design.cohort import Cohort
 from evaluation.design.grid import ELIGIBILITY_RULES
 
@@ -28,8 +28,9 @@ def baseline_table(cohort: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Table ``baseline_table``: ``position, characteristic, unit`` ("% of pupils", or the measure's own), ``referred, mentored, comparison`` (means),
         ``referred_difference, mentored_difference`` (against comparison pupils, in standard deviations of the group compared with them, before
-        any matching or weighting) and the groups' sizes ``referred_pupils, mentored_pupils, comparison_pupils``. No tests: the arms are
-        samples of different schools, not of one population.
+        any matching or weighting), the groups' sizes ``referred_pupils, mentored_pupils, comparison_pupils`` and, for a characteristic that a
+        pupil has or has not, how many have it: ``referred_with, mentored_with, comparison_with`` (``trait``: what it is a level of). No tests:
+        the arms are samples of different schools, not of one population.
     """
     rows = cohort.loc[(cohort["entry"] == "first") & cohort["analysed"]].reset_index(drop=True)
     rows = rows.assign(year_group=rows["year_group"].astype("category"), persistent_before=_meets(rows, "persistent_absence"),
@@ -51,8 +52,10 @@ def baseline_table(cohort: pd.DataFrame) -> pd.DataFrame:
     table["comparison"] = whole["mean_comparison"].to_numpy() * factor
     sizes = {"referred_pupils": int(rows["referred"].sum()), "mentored_pupils": int(rows["mentor_school"].sum()), "comparison_pupils": int(comparison.sum())}
     table.insert(0, "position", np.arange(1, len(table) + 1))
-    columns = ["position", "characteristic", "unit", "referred", "mentored", "comparison", "referred_difference", "mentored_difference", *sizes]
-    return table.assign(**sizes)[columns]
+    counts = pupils_with(rows, names, {**{group: inside.to_numpy() for group, inside in groups.items()}, "comparison": comparison.to_numpy()})
+    table = table.assign(**sizes).merge(counts, left_on="characteristic", right_index=True, how="left", validate="one_to_one")
+    columns = ["position", "trait", "characteristic", "unit", "referred", "mentored", "comparison", "referred_difference", "mentored_difference", *sizes]
+    return table[[*columns, "referred_with", "mentored_with", "comparison_with"]]
 
 
 def _meets(rows: pd.DataFrame, rule: str) -> pd.Series:

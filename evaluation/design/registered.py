@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from evaluation.design.balance import STANDARDISED_BY, balance, effective_sample_size
+from evaluation.design.balance import STANDARDISED_BY, balance, effective_sample_size, pupils_with
 from evaluation.design.covariates import numeric_columns
 from evaluation.design.matching import NO_STRATUM, Matching, match
 from evaluation.design.propensity import redundant_columns
@@ -135,7 +135,8 @@ def match_cohort(cohort: pd.DataFrame, trajectories: pd.DataFrame, *, rules: Mat
         tables.append(_matches(usable, design, matching))
         lost.append(unmatched)
         calipers.append(_caliper(usable, design, matching, rules))
-        balances.append(_balance(usable, trajectories, design, matching, rules.score_covariates))
+        own = _balance(usable, trajectories, design, matching, rules.score_covariates)
+        balances.append(own.assign(leading=design == rules.designs[0]))
     matches = pd.concat(tables, ignore_index=True)
     weights = matches.groupby(["design", *KEY], as_index=False, sort=False).agg(treated=("treated", "first"), weight=("weight", "sum"))
     weights["entries"] = rules.entries
@@ -274,7 +275,11 @@ def _balance(rows: pd.DataFrame, trajectories: pd.DataFrame, design: str, matchi
     table = pd.concat(parts, ignore_index=True).assign(design=design, standardised_by=STANDARDISED_BY)
     table.loc[table["covariate"] == "window_absence_rate", "role"] = "eligibility window, not a target"
     table.insert(0, "position", np.arange(1, len(table) + 1))
-    return table
+    treated, used = data["treated"].to_numpy() == 1, matching.weights.to_numpy() > 0
+    groups = {"treated": treated & used, "treated_left": treated & ~used, "comparison": ~treated & used, "comparison_left": ~treated & ~used}
+    counts = pupils_with(data, covariates, groups)
+    table = table.assign(**{name: int(inside.sum()) for name, inside in groups.items()})
+    return table.merge(counts, left_on="covariate", right_index=True, how="left", validate="one_to_one").fillna({"trait": "baseline"})
 
 
 def weighted_trajectories(trajectories: pd.DataFrame, match_weights: pd.DataFrame) -> pd.DataFrame:
@@ -301,7 +306,7 @@ def matched_counts(matched: MatchedCohort) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``design, referred, comparison, effective`` (Kish's effective number of comparison pupils), ``unmatched, reason``
+        Table ``matched_pupils``: ``design, referred, comparison, effective`` (Kish's effective number of comparison pupils), ``unmatched, reason``
         (the most frequent one), ``caliper_all, caliper_within`` (in standard deviations of the score over all rows and inside exact
         strata; missing without a caliper).
     """

@@ -6,7 +6,7 @@ from evaluation.impact.comparisons import Comparison, Estimated
 from evaluation.impact.complier import AndersonRubinSet, ComplierEffect, complier_effect
 from evaluation.impact.cross_checks import group_time_check, two_way_weights
 from evaluation.impact.decision import Decision, decide
-from evaluation.impact.diagnostics import impact_diagnostics, side_by_side, stacks_apart
+from evaluation.impact.diagnostics import impact_diagnostics, pupils_behind, side_by_side, stacks_apart
 from evaluation.impact.effect_sizes import hedges_g
 from evaluation.impact.effect_sizes_reml import RandomIntercept, intraclass_correlation
 from evaluation.impact.estimate import Estimate

@@ -75,6 +75,23 @@ def impact_diagnostics(found: list[Estimated], *, rules: ImpactSection, tests: p
     return pd.DataFrame(lines, columns=["analysis", "item", "value", "unit", "text"])
 
 
+def pupils_behind(diagnostics: pd.DataFrame, estimates: pd.DataFrame) -> pd.DataFrame:
+    """The diagnostics with the numbers of pupils behind each row's analysis, so that none leaves that rests on too few.
+
+    Parameters
+    ----------
+    diagnostics, estimates : DataFrame
+        Tables ``impact_diagnostics`` and ``estimates``.
+
+    Returns
+    -------
+    DataFrame
+        With ``n_treated, n_comparison``; missing for rows of no single analysis, or of one that could not be estimated.
+    """
+    counts = estimates.set_index("estimate_id")[["n_treated", "n_comparison"]].reindex(diagnostics["analysis"] + "_points")
+    return diagnostics.assign(**{name: counts[name].to_numpy() for name in counts}).astype({"n_treated": "Int64", "n_comparison": "Int64"})
+
+
 def _measured_shorter(rows: pd.DataFrame) -> int:
     """Treated rows with fewer measured half-terms than the study measures."""
     return int((rows.loc[rows["treated"] == 1, "half_terms_measured"] < rows["half_terms_measured"].max()).sum())
@@ -107,7 +124,7 @@ def stacks_apart(found: list[Estimated], *, rules: ImpactSection) -> pd.DataFram
     Returns
     -------
     DataFrame
-        ``stacks, estimate, conf_low, conf_high`` (percentage points of sessions attended), ``df`` (Satterthwaite degrees of freedom;
+        Table ``stack_effects``: ``stacks, estimate, conf_low, conf_high`` (percentage points of sessions attended), ``df`` (Satterthwaite degrees of freedom;
         all four missing where a group cannot be estimated), ``n_treated, n_comparison``.
     """
     item = next(item for item in found if _leads_on_referred(item))

@@ -11,7 +11,7 @@ _PUBLIC = {
     "load_table": "dictionary", "check_frame": "dictionary", "take_in": "intake", "TakenIn": "intake",
     "code_mix": "mark_patterns", "weekday_pattern": "mark_patterns", "school_weeks": "mark_patterns", "reconciliation_summary": "reconciliation",
     "working_days": "calendar", "bank_holidays": "calendar",
-    "annual_absence": "quality", "annual_bands": "quality", "completeness_by_area": "quality", "mark_mix": "quality",
+    "absence_by_half_term": "quality", "annual_absence": "quality", "annual_bands": "quality", "completeness_by_area": "quality", "mark_mix": "quality",
     "register_quality": "quality", "reject_summary": "quality", "simulate_extracts": "simulator",
 }
 

@@ -40,13 +40,19 @@ def code_mix(marks: pd.DataFrame) -> pd.DataFrame:
     return table[["academic_year", "code", "meaning", "class", "sessions", "share"]]
 
 
-def weekday_pattern(marks: pd.DataFrame) -> pd.DataFrame:
+def weekday_pattern(marks: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
     """Absence by weekday and session, over all years.
+
+    Parameters
+    ----------
+    marks, quality : DataFrame
+        Tables ``mark_counts`` and ``register_quality``.
 
     Returns
     -------
     DataFrame
-        ``weekday`` (name), ``session, sessions_possible, sessions_absent, absence_rate`` (% of possible sessions).
+        Table ``absence_by_weekday``: ``weekday`` (name), ``session, pupils`` (on the registers of all areas in the half-term with the fewest),
+        ``sessions_possible, sessions_absent, absence_rate`` (% of possible sessions).
     """
     rows = marks.loc[marks["class"].isin(POSSIBLE)]
     rows = rows.assign(absent=rows["sessions"].where(rows["class"].isin(ABSENT_CLASSES), 0))
@@ -54,7 +60,8 @@ def weekday_pattern(marks: pd.DataFrame) -> pd.DataFrame:
     table["absence_rate"] = percentage(table["absent"], table["sessions"])
     table["weekday"] = table["weekday"].map(dict(enumerate(WEEKDAYS, start=1)))
     table = table.rename(columns={"sessions": "sessions_possible", "absent": "sessions_absent"})
-    return table[["weekday", "session", "sessions_possible", "sessions_absent", "absence_rate"]]
+    table["pupils"] = int(quality.groupby("half_term")["pupils"].sum().min()) if len(quality) else 0
+    return table[["weekday", "session", "pupils", "sessions_possible", "sessions_absent", "absence_rate"]]
 
 
 def school_weeks(weeks: pd.DataFrame, schools: pd.DataFrame) -> pd.DataFrame:

@@ -148,7 +148,7 @@ def annual_bands(panel: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``academic_year, band, pupils, share`` (% of pupils with a possible session): a row for each year and band.
+        Table ``absence_by_band``: ``academic_year, band, pupils, of_pupils`` (with a possible session), ``share`` (%): a row for each year and band.
     """
     import pandas as pd
 
@@ -161,10 +161,10 @@ def annual_bands(panel: pd.DataFrame) -> pd.DataFrame:
             inside = 100 * pupils["absent"] >= low * pupils["possible"]
             if high is not None:
                 inside &= 100 * pupils["absent"] < high * pupils["possible"]
-            rows.append({"academic_year": name, "band": band, "pupils": int(inside.sum()), "of": len(pupils)})
+            rows.append({"academic_year": name, "band": band, "pupils": int(inside.sum()), "of_pupils": len(pupils)})
     table = pd.DataFrame(rows)
-    table["share"] = percentage(table["pupils"], table["of"])
-    return table[["academic_year", "band", "pupils", "share"]]
+    table["share"] = percentage(table["pupils"], table["of_pupils"])
+    return table[["academic_year", "band", "pupils", "of_pupils", "share"]]
 
 
 def mark_mix(quality: pd.DataFrame) -> pd.DataFrame:
@@ -188,6 +188,26 @@ def mark_mix(quality: pd.DataFrame) -> pd.DataFrame:
         unauthorised=percentage(table["sessions_unauthorised"], possible), part_time=percentage(table["sessions_c2"], possible))
 
 
+def absence_by_half_term(quality: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
+    """Absence by kind and half-term with the pupils behind it.
+
+    Parameters
+    ----------
+    quality, panel : DataFrame
+        Tables ``register_quality`` and ``panel``.
+
+    Returns
+    -------
+    DataFrame
+        Table ``absence_by_half_term``: the columns of :func:`mark_mix`, ``pupils`` (on the registers) and ``part_time_pupils`` (with a session
+        on a part-time timetable).
+    """
+    pupils = quality.groupby("half_term")["pupils"].sum()
+    part_time = panel.loc[panel["sessions_c2"].fillna(0) > 0].groupby("half_term")["pupil_id"].nunique()
+    mix = mark_mix(quality)
+    return mix.assign(pupils=mix["half_term"].map(pupils).astype("int64"), part_time_pupils=mix["half_term"].map(part_time).fillna(0).astype("int64"))
+
+
 def completeness_by_area(quality: pd.DataFrame, floor: float) -> pd.DataFrame:
     """Completeness of the registers of each area over the study, and its poorest half-term.
 
@@ -201,17 +221,18 @@ def completeness_by_area(quality: pd.DataFrame, floor: float) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``area_name, completeness`` (pooled, %), ``lowest`` (%), ``lowest_half_term, thin_half_terms``; no rows where
-        totals were supplied in place of marks.
+        Table ``completeness_by_area``: ``area_name, pupils`` (the fewest of a half-term), ``completeness`` (pooled, %), ``lowest`` (%),
+        ``lowest_half_term, thin_half_terms``; no rows where totals were supplied in place of marks.
     """
     rows = quality.loc[quality["sessions_expected"].fillna(0) > 0].astype({"sessions_expected": "int64", "sessions_marked": "int64"})
     pooled = rows.groupby("area_name")[["sessions_marked", "sessions_expected"]].sum()
     lowest = rows.loc[rows.groupby("area_name")["completeness"].idxmin()].set_index("area_name")
     thin = rows["completeness"].lt(floor).groupby(rows["area_name"]).sum()
     table = pooled.assign(
+        pupils=rows.groupby("area_name")["pupils"].min(),
         completeness=percentage(pooled["sessions_marked"], pooled["sessions_expected"]).clip(upper=100.0),
         lowest=lowest["completeness"], lowest_half_term=lowest["half_term"], thin_half_terms=thin)
-    return table.reset_index()[["area_name", "completeness", "lowest", "lowest_half_term", "thin_half_terms"]]
+    return table.reset_index()[["area_name", "pupils", "completeness", "lowest", "lowest_half_term", "thin_half_terms"]]
 
 
 def reject_summary(rejects: pd.DataFrame) -> pd.DataFrame:

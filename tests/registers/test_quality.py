@@ -5,7 +5,7 @@ import pytest
 
 from evaluation.registers.grid import school_grid
 from evaluation.registers.lists import calendar_used
-from evaluation.registers.quality import annual_absence, annual_bands, completeness_by_area, mark_mix, register_quality, register_weeks, reject_summary
+from evaluation.registers.quality import absence_by_half_term, annual_absence, annual_bands, completeness_by_area, mark_mix, register_quality, register_weeks, reject_summary
 from evaluation.registers.register_counts import Counted
 
 SCHOOLS = pd.DataFrame({"school_id": ["S1", "S2"], "area_code": ["A1", "A2"], "area_name": ["North", "South"]})
@@ -88,6 +88,14 @@ def test_part_time_timetables_are_shown_apart_from_authorised_absence():
     mix = mark_mix(PANEL[columns]).set_index("half_term")
     assert mix.loc[13, ["authorised", "unauthorised", "part_time"]].tolist() == [5.0, 2.0, 3.0]
     assert mix.loc[12, "part_time"] == 0.0
+
+
+def test_absence_by_half_term_says_how_many_pupils_and_how_many_on_a_part_time_timetable():
+    by_area = PANEL.groupby(["half_term", "academic_year"], as_index=False).sum(numeric_only=True).assign(pupils=PANEL.groupby("half_term").size().to_numpy())
+    mix = absence_by_half_term(by_area, PANEL).set_index("half_term")
+    assert mix["pupils"].to_dict() == PANEL.groupby("half_term").size().to_dict()
+    assert mix["part_time_pupils"].to_dict() == {h: int((rows["sessions_c2"].fillna(0) > 0).sum()) for h, rows in PANEL.groupby("half_term")}
+    assert mix.loc[13, "part_time_pupils"] >= 1 and mix.loc[12, "part_time_pupils"] == 0
 
 
 def test_rejects_are_counted_by_row():

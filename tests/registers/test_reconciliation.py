@@ -14,6 +14,7 @@ from evaluation.registers.surveys import survey_scores
 
 OLD = [d for d in DAYS if YEAR[d] == "2023/24"]
 LAST = [d for d in OLD if HALF_TERM[d] == 6]
+QUALITY = pd.DataFrame({"half_term": [1, 1, 2], "pupils": [3, 2, 4]})
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +60,9 @@ def test_patterns_count_each_mark_once(taken):
     assert marks["sessions"].sum() == taken["intake_counts"].set_index("table").loc["marks", "rows_accepted"]
     mix = code_mix(marks).set_index("code")
     assert mix.loc["E", "sessions"] == 2 and mix.loc["I", "sessions"] == 10 and mix.loc["I", "share"] == pytest.approx(100 * 10 / 67) and "X" not in mix.index
-    pattern = weekday_pattern(marks).set_index(["weekday", "session"])
+    pattern = weekday_pattern(marks, QUALITY).set_index(["weekday", "session"])
     assert pattern.loc[("Monday", "PM"), "absence_rate"] == 100.0 and pattern["sessions_possible"].sum() == 67
+    assert pattern["pupils"].eq(4).all(), "the half-term with the fewest pupils, areas together"
     weeks = school_weeks(taken["register_weeks"], taken["school_list"])
     assert weeks["sessions_marked"].sum() == marks["sessions"].sum()
     first = weeks.set_index(["school_id", "week"]).loc[("S1", pd.Timestamp("2023-09-04"))]
@@ -99,5 +101,5 @@ def test_the_tiny_calendar_is_what_these_tests_count_on():
 
 def test_where_everyone_is_always_present_no_code_is_listed():
     marks = pd.DataFrame({"academic_year": "2023/24", "weekday": [1, 1], "session": ["AM", "PM"], "code": ["/", "\\"], "class": "attending", "sessions": [3, 4]})
-    assert len(code_mix(marks)) == 0 and weekday_pattern(marks)["absence_rate"].tolist() == [0.0, 0.0]
-    assert len(code_mix(marks.iloc[:0])) == 0 and len(weekday_pattern(marks.iloc[:0])) == 0
+    assert len(code_mix(marks)) == 0 and weekday_pattern(marks, QUALITY)["absence_rate"].tolist() == [0.0, 0.0]
+    assert len(code_mix(marks.iloc[:0])) == 0 and len(weekday_pattern(marks.iloc[:0], QUALITY)) == 0

@@ -17,7 +17,7 @@ import numpy as np
 from evaluation.reporting.disclosure.system import CellSystem
 
 LARGEST_COUNT = 1e7
-"""What an intruder takes as the most that any count could be."""
+"""What an intruder takes as the most that any count could be (ten times the count, where it is greater yet: marks are counted in tens of millions)."""
 
 LOOKS = 24
 """Tables tried that push many cells at once, before each cell is asked for by itself."""
@@ -59,7 +59,7 @@ def shown_as(system: CellSystem, suppressed: np.ndarray, rounding_base: int = 1)
         half = rounding_base // 2
         low = np.where(values == 0, 0, np.maximum(near - half, 1))
         high = np.where(values == 0, 0, near + half)
-    low[hidden], high[hidden] = 0.0, LARGEST_COUNT
+    low[hidden], high[hidden] = 0.0, np.maximum(LARGEST_COUNT, 10 * values[hidden])
     return Shown(low, high)
 
 

@@ -177,7 +177,8 @@ def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: 
             whole = system.add(("sum of", *sorted(parts)), value, printed=False, name=f"{name}, {row_words(spec, frame, rows[0])}, {' and '.join(given['parts'])}")
             system.equate(whole, parts)
             _within(system, name, given, spec, frame, rows, whole)
-            same = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] in given.get("equals", ())]
+            place = coordinates(spec, frame, rows[0], given["parts"][0])
+            same = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] in given.get("equals", ()) and (not given.get("here") or key[1] == place)]
             for at in same:
                 if system.values[at] == value:
                     system.equate(at, [whole])
@@ -197,9 +198,12 @@ def _without_total(spec: Disclosure, frame: pd.DataFrame, over: str) -> pd.DataF
 def _within(system: CellSystem, table: str, given: Mapping[str, Any], spec: Disclosure, frame: pd.DataFrame, rows: list[int], part: int) -> None:
     """Pupils who are some of those that another row or table counts: what is left of these is a group of its own."""
     for whole in given.get("within", ()):
-        place = {**{name: str(frame.at[rows[0], name]) for name in whole["same"]}, **{name: str(value) for name, value in whole.get("at", {}).items()}}
-        wholes = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] == whole["population"] and place.items() <= dict(key[1]).items()]
-        if wholes and all(system.values[at] < system.values[part] for at in wholes):
+        same = whole["same"] if isinstance(whole["same"], Mapping) else {name: name for name in whole["same"]}
+        place = {theirs: str(frame.at[rows[0], own]) for own, theirs in same.items()}
+        summed = {theirs for own, theirs in same.items() if spec.dimensions[own] is not None and place[theirs] == str(spec.dimensions[own])}
+        place = {**{name: value for name, value in place.items() if name not in summed}, **{name: str(value) for name, value in whole.get("at", {}).items()}}
+        wholes = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] == whole["population"] and place.items() <= dict(key[1]).items() and not summed & set(dict(key[1]))]
+        if wholes and all(system.values[at] < system.values[part] for at in wholes) and not whole.get("perhaps"):
             raise Disagreement(table, f"contradicts its entry: column `{given['parts'][0]}`, row {row_words(spec, frame, rows[0])}: it is larger than every count of `{whole['population']}` within which it "
                                       f"is declared to lie; take `within` out, or correct the stage that writes it")
         for at in wholes:

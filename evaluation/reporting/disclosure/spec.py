@@ -42,8 +42,9 @@ class Disclosure:
         ``order``, ``kind``, ``kept``, ``left_out``: rows that follow from one another by what left (a flow of pupils).
     sums : tuple of mapping
         ``parts`` (count columns of one row, or one column summed ``over`` a dimension) that together are a count which
-        tables of the populations ``equals`` show, or are pupils of counts that other rows show (``within``: a
-        ``population``, the dimensions that are the ``same`` and the place that it is ``at``), so that what is left is a group of its own;
+        tables of the populations ``equals`` show (``here``: only at the row's own place in the dimensions), or are pupils of
+        counts that other rows show (``within``: a ``population``, the dimensions that are the ``same`` (by name, or own: theirs)
+        and the place that it is ``at``; ``perhaps``: only where they are fewer), so that what is left is a group of its own;
         in the ``rows`` with these values, or in all.
     residual : mapping or None
         ``counts`` (columns) and ``parameters`` (at most so many are fitted): residual degrees of freedom are the one less the other.

@@ -32,8 +32,9 @@ def test_what_a_table_of_single_pupils_says_never_lets_it_leave():
 
 def test_the_few_pupils_who_were_lost_cannot_be_had_by_subtraction():
     # Everyone who entered, less those analysed (table `estimates`), are the pupils lost; the estimate over its tipping point is their share.
-    harms, models = (disclosure_of(load_table(ROOT, name)) for name in ("harms", "delivery_model_effects"))
-    assert disclosure_of(load_table(ROOT, "attrition_bounds")).about == "not for release"
+    harms, models, bounds = (disclosure_of(load_table(ROOT, name)) for name in ("harms", "delivery_model_effects", "attrition_bounds"))
+    assert bounds.only == {"method": ("Lee bounds",)}, "the width of worst-case bounds is the share of pupils lost"
+    assert {"retention_treated", "share_trimmed", "tipping", "n_treated", "n_comparison", "text"} <= set(bounds.withheld)
     assert "left_the_roll" not in harms.only["outcome"] and "medical_rate" in harms.only["outcome"]
     assert "pupils" in models.withheld  # less `pupils_beside` of the other model: pupils with nobody to be compared with
 
@@ -59,7 +60,10 @@ def test_barriers_of_any_kind_are_the_total_of_their_kinds():
                           for kind, (have, done) in kinds.items()],
                          columns=["area_code", "area_name", "barrier_type", "pupils_started", "pupils_assessed", "pupils", "share", "barriers", "resolved", "share_resolved",
                                   "median_days_to_resolve"])  # fmt: skip
-    shown = cleared("delivery_barriers", frame).set_index("barrier_type")["barriers"]
+    told = cleared("delivery_barriers", frame).set_index("barrier_type")
+    one_kind = told.drop(index="any")
+    assert (one_kind["pupils"].isna() == one_kind["barriers"].isna()).all(), "a pupil has a barrier once: the one column would give the other back"
+    shown = told["barriers"]
     assert shown[["transport", "other"]].isna().all()
     assert shown.isna().sum() > 2, "102 - 53 - 40 is 9: both together are fewer than 10"
 

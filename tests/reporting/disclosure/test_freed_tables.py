@@ -1,0 +1,190 @@
+"""Tables of results that leave: with a small count in a hand-made frame, it is hidden, with everything that would give it back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from evaluation.registers.dictionary import load_table
+from evaluation.reporting.disclosure import PROFILES, Clearance, clear_tables, prove_clearance
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def clear(profile: str = "srs", **rows: list[dict]) -> tuple[dict[str, pd.DataFrame], Clearance]:
+    """Hand-made tables under the project's own entries, as they would leave, proved; columns that are not given are empty."""
+    frames = {}
+    for name, given in rows.items():
+        table = load_table(ROOT, name)
+        frames[name] = (table, pd.DataFrame(given).reindex(columns=[c.name for c in table.columns]))
+    clearance = clear_tables(frames, PROFILES[profile], "restricted")
+    assert prove_clearance(clearance) == []
+    return {c.table.name: c.frame for c in clearance.cleared}, clearance
+
+
+def flow(*rows: tuple) -> list[dict]:
+    return [dict(zip(("group", "position", "step", "kind", "pupils"), row, strict=True)) for row in rows]
+
+
+def estimate(key: str, treated: int, comparison: int, unmatched: int = 0) -> dict:
+    return {"estimate_id": key, "part": "all stacks", "headline": True, "pupils": treated, "n_treated": treated, "n_comparison": comparison, "unmatched": unmatched, "estimate": 1.0}
+
+
+def test_caseloads_leave_for_the_programme_alone_and_not_for_a_handful_of_mentors():
+    areas = [{"area_code": "E06000002", "area_name": "Middlesbrough", "mentors": 2, "pupils": 112, "without_mentor": 0, "most_at_once": 15, "mean_at_once": 7.1},
+             {"area_code": "all", "area_name": "All areas", "mentors": 12, "pupils": 441, "without_mentor": 0, "most_at_once": 16, "mean_at_once": 7.3}]
+    shown, _ = clear(delivery_caseload=areas)
+    assert shown["delivery_caseload"]["area_code"].tolist() == ["all"] and "most_at_once" not in shown["delivery_caseload"]
+    assert shown["delivery_caseload"]["mean_at_once"].tolist() == [7.3]
+    few, _ = clear(delivery_caseload=[areas[1] | {"mentors": 4}])
+    assert few["delivery_caseload"][["mentors", "mean_at_once"]].isna().all(axis=None)
+
+
+def test_pupils_without_a_named_mentor_are_hidden_when_few():
+    shown, _ = clear(delivery_caseload=[{"area_code": "all", "mentors": 12, "pupils": 437, "without_mentor": 4, "mean_at_once": 7.3}],
+                     delivery_dose=[{"area_code": "all", "delivery_model": "all", "pupils": 441, "meetings_arranged": 5000, "meetings_kept": 4000}])
+    assert pd.isna(shown["delivery_caseload"]["without_mentor"].iloc[0])
+    assert shown["delivery_caseload"]["pupils"].isna().iloc[0] or shown["delivery_dose"]["pupils"].isna().iloc[0], "441 less 437"
+
+
+def test_diagnostics_of_few_pupils_stay_behind_and_so_do_items_that_count_them():
+    lines = [("B_few", "change_treated", -1.5, 8, 500), ("B_many", "change_treated", -1.5, 300, 500), ("B_many", "unmatched", 7.0, 300, 500), ("study", "verdict", 2.0, None, None)]
+    shown, _ = clear(impact_diagnostics=[{"analysis": a, "item": i, "value": v, "n_treated": t, "n_comparison": c, "text": "said"} for a, i, v, t, c in lines])
+    told = shown["impact_diagnostics"].set_index(["analysis", "item"])["value"]
+    assert pd.isna(told["B_few", "change_treated"]) and told["B_many", "change_treated"] == -1.5 and told["study", "verdict"] == 2.0
+    assert ("B_many", "unmatched") not in told.index
+
+
+def test_rows_rejected_are_hidden_when_few_with_what_would_give_them_back():
+    rows = [{"table": "referrals", "file": "referrals.parquet", "rows_read": 688, "rows_accepted": 685, "rows_rejected": 3, "rows_collapsed": 0, "rejected_share": 0.44},
+            {"table": "marks", "file": "marks.parquet", "rows_read": 13_650_626, "rows_accepted": 13_650_620, "rows_rejected": 6, "rows_collapsed": 0, "rejected_share": 0.0},
+            {"table": "pupils", "file": "pupils.parquet", "rows_read": 39_320, "rows_accepted": 39_300, "rows_rejected": 20, "rows_collapsed": 0, "rejected_share": 0.05}]
+    shown, _ = clear(intake_counts=rows)
+    told = shown["intake_counts"].set_index("table")
+    for table in ("referrals", "marks"):
+        assert told.loc[table, ["rows_rejected", "rejected_share"]].isna().all() and told.loc[table, ["rows_read", "rows_accepted"]].isna().any()
+    assert told.loc["pupils", "rows_rejected"] == 20 and "notes" not in told
+
+
+def test_pupils_not_referred_do_not_give_the_few_referred():
+    shown, _ = clear(cohort_flow=flow(("schools with mentors", 13, "analysed: eligible", "kept", 2961), ("referred pupils", 9, "analysed: referred", "kept", 345)),
+                     spillover=[{"comparison": "pupils not referred", "n_treated": 2955, "n_comparison": 2120, "estimate": 0.5},
+                                {"comparison": "within schools", "n_treated": 339, "n_comparison": 2348, "estimate": 1.1}])
+    eligible, referred = shown["cohort_flow"]["pupils"]
+    assert shown["spillover"]["estimate"].tolist() == [0.5, 1.1]
+    assert pd.isna(eligible) or pd.isna(shown["spillover"]["n_treated"].iloc[0]), "2961 less 2955"
+    assert pd.isna(referred) or pd.isna(shown["spillover"]["n_treated"].iloc[1]), "345 less 339"
+
+
+def test_an_estimate_without_one_area_leaves_and_one_without_a_school_does_not():
+    given = [{"analysis": "B", "left_out": what, "place": place, "n_treated": 258, "n_comparison": 459, "estimate": 1.2} for what, place in (("area", "E06000002"), ("school", "S001"))]
+    shown, _ = clear(leave_one_out=given, estimates=[estimate("B_points", 317, 554)])
+    assert shown["leave_one_out"]["place"].tolist() == ["E06000002"] and not {"n_treated", "n_comparison"} & set(shown["leave_one_out"])
+
+
+def test_enrolments_that_began_late_cannot_be_had_by_subtraction():
+    names = ("enrolments, every half-term", "official: enrolments, Year 11 without its last half-term", "this study: pupils, every half-term")
+    given = [{"academic_year": "2022/23", "definition": n, "units": u, "left_out_late": late, "pooled_rate": 10.5} for n, u, late in zip(names, (13109, 13100, 13095), (0, 9, 0), strict=True)]
+    shown, _ = clear(measure_reconciliation=given)
+    told = shown["measure_reconciliation"]
+    assert told["definition"].tolist() == list(names[1:]) and "left_out_late" not in told and told["pooled_rate"].notna().all()
+    assert told["units"].isna().any(), "13100 less 13095"
+
+
+def test_the_pupil_without_support_in_the_follow_up_is_not_the_thirds_less_the_others():
+    thirds = [{"measure": "meetings kept", "group": g, "pupils": n} for g, n in (("lowest third", 65), ("middle third", 75), ("highest third", 79), ("slope", 219))]
+    shown, _ = clear(dose_response=thirds, support_timing=[{"part": "in the follow-up", "pupils": 218, "of_pupils": 219, "open_ended": 0}])
+    dose = shown["dose_response"].set_index("group")["pupils"]
+    assert shown["support_timing"]["pupils"].isna().all() or (dose[["slope"]].isna().all() and dose.drop("slope").isna().any())
+
+
+def test_sessions_of_the_few_pupils_at_two_schools_cannot_be_had_by_subtraction():
+    row = {"area_code": "E06000002", "half_term": 1, "pupils": 2350, "sessions_expected": 136_474, "sessions_marked": 136_358, "sessions_possible": 136_000, "sessions_not_possible": 300,
+           "sessions_no_mark": 116, "sessions_c2": 40, "completeness": 99.915, "absence_rate": 9.123456}  # fmt: skip
+    told = clear(register_quality=[row])[0]["register_quality"]
+    assert not {"sessions_expected", "sessions_marked", "sessions_not_possible", "sessions_no_mark", "sessions_c2"} & set(told)
+    assert told["completeness"].tolist() == [99.92] or told["completeness"].tolist() == [99.91]
+
+
+def test_an_area_outside_a_design_does_not_give_its_few_pupils_without_a_partner():
+    areas = [{"analysis": "B_referred_within_area_matched", "subgroup": "area", "group": g, "n_treated": n, "n_comparison": 2 * n, "estimate": 1.0}
+             for g, n in (("Doncaster", 130), ("Middlesbrough", 59), ("Salford", 128))]  # fmt: skip
+    shown, _ = clear(subgroups=areas, estimates=[estimate("B_referred_within_area_matched_points", 317, 634, 28), estimate("B_referred_between_areas_same_rule_points", 278, 784, 67)],
+                     cohort_flow=flow(("referred pupils", 9, "analysed: referred", "kept", 345)))
+    told, whole = shown["subgroups"].set_index("group")["n_treated"], shown["estimates"].set_index("estimate_id").loc["B_referred_between_areas_same_rule_points"]
+    assert pd.isna(told["Middlesbrough"]) or pd.isna(whole["unmatched"]), "67 less 59"
+
+
+def test_a_rare_characteristic_is_hidden_in_the_baseline_with_its_share_and_difference():
+    line = {"trait": "sen", "referred_pupils": 345, "mentored_pupils": 2961, "comparison_pupils": 2954, "referred": 1.0, "mentored": 2.0, "comparison": 3.0, "referred_difference": 0.1,
+            "mentored_difference": 0.1}  # fmt: skip
+    levels = [("care plan", 6, 70, 101), ("none", 291, 2448, 2421), ("support", 48, 443, 432)]
+    rows = [line | {"characteristic": c, "referred_with": r, "mentored_with": m, "comparison_with": k} for c, r, m, k in levels]
+    rows.append(line | {"trait": "idaci", "characteristic": "idaci"})
+    told = clear(baseline_table=rows)[0]["baseline_table"].set_index("characteristic")
+    assert told.loc["care plan", ["referred_with", "referred", "referred_difference"]].isna().all() and told.loc["care plan", ["mentored", "mentored_difference"]].notna().all()
+    assert told.loc[["none", "support"], "referred_with"].isna().any(), "345 less 291 and 48"
+    hidden = told["referred_with"].isna() & told["trait"].eq("sen")
+    assert told.loc[hidden, ["referred", "referred_difference"]].isna().all(axis=None) and told.loc["idaci", ["referred", "referred_difference"]].notna().all()
+
+
+def test_a_match_beside_all_referred_pupils_does_not_give_the_few_left_without_a_partner():
+    before = {"trait": "fsm", "characteristic": "fsm", "referred_pupils": 345, "mentored_pupils": 2961, "comparison_pupils": 2954, "referred_with": 143, "mentored_with": 1367, "comparison_with": 1162,
+              "referred": 41.4}  # fmt: skip
+    match = {"design": "within_area", "leading": True, "trait": "fsm", "covariate": "fsm", "treated": 317, "treated_left": 28, "comparison": 554, "comparison_left": 1346, "treated_with": 139,
+             "treated_left_with": 4, "comparison_with": 216, "comparison_left_with": 518, "mean_treated": 0.438, "mean_comparison": 0.4, "smd_before": 0.05, "smd_after": 0.08, "ks_before": 0.03, "ks": 0.02}  # fmt: skip
+    measure = {k: v for k, v in match.items() if not k.endswith("_with")} | {"trait": "idaci", "covariate": "idaci"}
+    shown, _ = clear(baseline_table=[before], balance=[match, measure, match | {"design": "between_areas", "leading": False}])
+    told, referred = shown["balance"].set_index("covariate"), shown["baseline_table"].iloc[0]
+    assert len(told) == 2, "another design would differ by the pupils of an area"
+    assert told.loc["fsm", ["treated_left_with", "smd_before", "smd_after", "ks_before"]].isna().all()
+    assert told.loc["fsm", ["treated_with", "mean_treated"]].isna().all() or referred[["referred_with", "referred"]].isna().all(), "143 less 139"
+    assert told.loc["idaci", ["mean_treated", "smd_before", "smd_after"]].notna().all()
+
+
+def test_pupils_with_part_of_the_support_but_not_all_are_a_group():
+    line = {"level": "area", "area_code": "E08000006", "delivery_model": "all", "started": 84, "known": 84}
+    shown, _ = clear(delivery_fidelity=[line | {"component": c, "met": n, "share": n / 84} for c, n in (("meetings often enough", 20), ("every component", 11))])
+    assert shown["delivery_fidelity"][["met", "share"]].isna().all(axis=1).any(), "20 less 11"
+
+
+def test_the_effective_number_goes_with_the_pupils_of_whom_it_tells():
+    shown, _ = clear(estimates=[estimate("B_points", 342, 550, 3) | {"effective_n": 504.4}], cohort_flow=flow(("referred pupils", 9, "analysed: referred", "kept", 345)))
+    told = shown["estimates"].iloc[0]
+    assert pd.isna(told["unmatched"]) and (pd.isna(told["n_treated"]) == pd.isna(told["effective_n"]))
+
+
+def test_pupils_on_a_part_time_timetable_are_hidden_when_few_with_their_share_of_sessions():
+    rows = [{"half_term": h, "academic_year": "2024/25", "authorised": 5.0, "unauthorised": 3.0, "part_time": 0.1, "pupils": 900, "part_time_pupils": n} for h, n in ((13, 4), (14, 40))]
+    told = clear(absence_by_half_term=rows)[0]["absence_by_half_term"].set_index("half_term")
+    assert told.loc[13, ["part_time", "part_time_pupils"]].isna().all() and told.loc[14, ["part_time", "authorised"]].notna().all()
+
+
+def test_pupils_of_one_band_are_hidden_when_few_and_the_year_stays_a_sum():
+    rows = [{"academic_year": "2022/23", "band": band, "pupils": n, "of_pupils": 600, "share": n / 6} for band, n in (("Below 5%", 400), ("5% or more", 194), ("50% or more", 6))]
+    told = clear(absence_by_band=rows)[0]["absence_by_band"].set_index("band")
+    assert told["pupils"].isna().sum() >= 2 and told.loc["50% or more", ["pupils", "share"]].isna().all()
+
+
+def test_the_few_of_the_first_stacks_are_not_the_effect_less_the_later_ones():
+    stacks = [{"stacks": s, "n_treated": n, "n_comparison": 3 * n, "estimate": 1.0} for s, n in (("first stack of each area", 5), ("later stacks", 312))]
+    shown, _ = clear(stack_effects=stacks, estimates=[estimate("B_referred_within_area_matched_points", 317, 951)])
+    told = shown["stack_effects"].set_index("stacks")
+    assert told.loc["first stack of each area", ["n_treated", "estimate"]].isna().all()
+    assert pd.isna(told.loc["later stacks", "n_treated"]) or pd.isna(shown["estimates"]["n_treated"].iloc[0])
+
+
+def test_pupils_outside_the_range_of_risk_are_hidden_with_their_weight_and_single_weights_never_leave():
+    row = {"design": "within_area", "arm": "schools without mentors", "pupils": 2120, "used": 2120, "without_risk": 0, "without_cell": 0, "outside_design": 0, "outside_range": 3,
+           "weight_outside_range": 0.0018, "risk_max": 0.18, "largest_share": 0.001, "risk_median": 0.12}  # fmt: skip
+    told = clear(offer_overlap=[row])[0]["offer_overlap"]
+    assert told[["outside_range", "weight_outside_range"]].isna().all(axis=None) and told["risk_median"].notna().all()
+    assert not {"risk_min", "risk_max", "largest_share"} & set(told)
+
+
+def test_matched_pupils_of_a_design_less_all_referred_are_few():
+    told = clear(matched_pupils=[{"design": "within area", "referred": 341, "comparison": 600, "effective": 510.0, "unmatched": 4, "reason": "", "caliper_all": 0.2}],
+                 cohort_flow=flow(("referred pupils", 9, "analysed: referred", "kept", 345)))[0]  # fmt: skip
+    row = told["matched_pupils"].iloc[0]
+    assert pd.isna(row["unmatched"]) and (pd.isna(row["referred"]) or told["cohort_flow"]["pupils"].isna().all()) and pd.isna(row["effective"])
