@@ -122,7 +122,7 @@ def test_a_rare_characteristic_is_hidden_in_the_baseline_with_its_share_and_diff
     levels = [("care plan", 6, 70, 101), ("none", 291, 2448, 2421), ("support", 48, 443, 432)]
     rows = [line | {"characteristic": c, "referred_with": r, "mentored_with": m, "comparison_with": k} for c, r, m, k in levels]
     rows.append(line | {"trait": "idaci", "characteristic": "idaci"})
-    told = clear(baseline_table=rows)[0]["baseline_table"].set_index("characteristic")
+    told = clear(baseline_table=[row | {"position": place} for place, row in enumerate(rows, start=1)])[0]["baseline_table"].set_index("characteristic")
     assert told.loc["care plan", ["referred_with", "referred", "referred_difference"]].isna().all() and told.loc["care plan", ["mentored", "mentored_difference"]].notna().all()
     assert told.loc[["none", "support"], "referred_with"].isna().any(), "345 less 291 and 48"
     hidden = told["referred_with"].isna() & told["trait"].eq("sen")
@@ -132,9 +132,9 @@ def test_a_rare_characteristic_is_hidden_in_the_baseline_with_its_share_and_diff
 def test_a_match_beside_all_referred_pupils_does_not_give_the_few_left_without_a_partner():
     before = {"trait": "fsm", "characteristic": "fsm", "referred_pupils": 345, "mentored_pupils": 2961, "comparison_pupils": 2954, "referred_with": 143, "mentored_with": 1367, "comparison_with": 1162,
               "referred": 41.4}  # fmt: skip
-    match = {"design": "within_area", "leading": True, "trait": "fsm", "covariate": "fsm", "treated": 317, "treated_left": 28, "comparison": 554, "comparison_left": 1346, "treated_with": 139,
+    match = {"design": "within_area", "position": 1, "leading": True, "trait": "fsm", "covariate": "fsm", "treated": 317, "treated_left": 28, "comparison": 554, "comparison_left": 1346, "treated_with": 139,
              "treated_left_with": 4, "comparison_with": 216, "comparison_left_with": 518, "mean_treated": 0.438, "mean_comparison": 0.4, "smd_before": 0.05, "smd_after": 0.08, "ks_before": 0.03, "ks": 0.02}  # fmt: skip
-    measure = {k: v for k, v in match.items() if not k.endswith("_with")} | {"trait": "idaci", "covariate": "idaci"}
+    measure = {k: v for k, v in match.items() if not k.endswith("_with")} | {"trait": "idaci", "covariate": "idaci", "position": 2}
     shown, _ = clear(baseline_table=[before], balance=[match, measure, match | {"design": "between_areas", "leading": False}])
     told, referred = shown["balance"].set_index("covariate"), shown["baseline_table"].iloc[0]
     assert len(told) == 2, "another design would differ by the pupils of an area"
@@ -144,9 +144,11 @@ def test_a_match_beside_all_referred_pupils_does_not_give_the_few_left_without_a
 
 
 def test_pupils_with_part_of_the_support_but_not_all_are_a_group():
-    line = {"level": "area", "area_code": "E08000006", "delivery_model": "all", "started": 84, "known": 84}
-    shown, _ = clear(delivery_fidelity=[line | {"component": c, "met": n, "share": n / 84} for c, n in (("meetings often enough", 20), ("every component", 11))])
-    assert shown["delivery_fidelity"][["met", "share"]].isna().all(axis=1).any(), "20 less 11"
+    rows = [{"level": level, "area_code": area, "delivery_model": model, "component": c, "started": 84, "known": 84, "met": n, "share": n / 84}
+            for level, area, model in (("programme", "all", "all"), ("area", "E08000006", "all"), ("area and model", "E08000006", "school based"))
+            for c, n in (("meetings often enough", 20), ("every component", 11))]  # fmt: skip
+    told = clear(delivery_fidelity=rows)[0]["delivery_fidelity"].set_index("component")[["met", "share"]]
+    assert told.loc["every component"].isna().all(axis=None) or told.loc["meetings often enough"].isna().all(axis=None), "20 less 11"
 
 
 def test_the_effective_number_goes_with_the_pupils_of_whom_it_tells():
