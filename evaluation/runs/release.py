@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .progress import Reporter
 
 RELEASE, CHECKER, RECORD = "release", "disclosure", "release_record.json"
-MAKERS = ("gptables", "pypandoc-binary", "scipy", "typst")
+MAKERS = ("gptables", "pikepdf", "pypandoc-binary", "scipy", "typst")
 
 
 def profile_of(material: Material) -> Profile | None:
@@ -122,7 +122,7 @@ def _formats(material: Material, folder: Path, reporter: Reporter) -> dict[str, 
     from evaluation.reporting.documents import edition_docx, edition_pdf
 
     pages = {name: (folder / "report" / name).read_text(encoding="utf-8") for name in EDITIONS}
-    makers = {"typst": distribution_versions().get("typst"), "pandoc": distribution_versions().get("pypandoc-binary"), "documents": _documents()}
+    makers = {"typst": distribution_versions().get("typst"), "pandoc": distribution_versions().get("pypandoc-binary"), "pikepdf": distribution_versions().get("pikepdf"), "documents": _documents()}
     wanted, made = {}, datetime.now(UTC).date()
     for name, page in pages.items():
         text = page.replace(folder.name, f"any whose edition has the digest {digest_of(page.replace(folder.name, ''))[:12]}")

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from evaluation.errors import GateError
+from evaluation.reporting.documents.tags import name_row_headers
 from evaluation.reporting.documents.tree import read_edition
 from evaluation.reporting.documents.typst_source import typst_source
 
@@ -39,13 +40,14 @@ def edition_pdf(html: str, made: date) -> bytes:
     edition = read_edition(html)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        source = folder / "report.typ"
-        source.write_text(typst_source(edition, folder, made), encoding="utf-8")
+        source, path = typst_source(edition, folder, made), folder / "report.typ"
+        path.write_text(source.text, encoding="utf-8")
         try:
-            return typst.compile(str(source), root=str(folder), font_paths=[str(_fonts())], ignore_system_fonts=True, format="pdf", pdf_standards=STANDARDS, timestamp=0)
+            content = typst.compile(str(path), root=str(folder), font_paths=[str(_fonts())], ignore_system_fonts=True, format="pdf", pdf_standards=STANDARDS, timestamp=0)
         except Exception as error:  # the binding raises its own error for all that Typst refuses
             raise GateError(f"the PDF does not keep {' and '.join(STANDARDS)}: {str(error).replace(str(folder), '')[:600]}", where=edition.title,
                             mend="see the place that the message names in the page") from error
+    return name_row_headers(content, source.row_heads)
 
 
 def _fonts() -> Path:

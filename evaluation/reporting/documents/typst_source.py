@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -30,7 +31,15 @@ _INLINE = frozenset("a span strong b em i code sub sup abbr small br kbd var mar
 _HEADINGS = {f"h{n}": n for n in range(1, 7)}
 
 
-def typst_source(edition: Edition, folder: Path, made: date) -> str:
+@dataclass(frozen=True)
+class TypstSource:
+    """A page as Typst source, and what Typst does not tag: for each table, by row of its body, the places of the cells that head the row."""
+
+    text: str
+    row_heads: tuple[tuple[tuple[int, ...], ...], ...]
+
+
+def typst_source(edition: Edition, folder: Path, made: date) -> TypstSource:
     """Write an edition as Typst source; its images are written into ``folder``.
 
     Parameters
@@ -43,7 +52,7 @@ def typst_source(edition: Edition, folder: Path, made: date) -> str:
 
     Returns
     -------
-    str
+    TypstSource
     """
     writer = _Writer(edition, folder)
     body = writer.blocks(edition.main.children)
@@ -55,7 +64,7 @@ def typst_source(edition: Edition, folder: Path, made: date) -> str:
     }
     for name, value in values.items():
         template = template.replace(f"<<{name}>>", value)
-    return template + "\n" + body
+    return TypstSource(template + "\n" + body, tuple(writer.row_heads))
 
 
 def fitted(image: Node, widest: float, highest: float) -> tuple[float, float]:
@@ -82,6 +91,7 @@ class _Writer:
     def __init__(self, edition: Edition, folder: Path):
         self.edition, self.folder = edition, folder
         self.images = 0
+        self.row_heads: list[tuple[tuple[int, ...], ...]] = []
         kept = [node for node in edition.main.walk()]
         self.targets = {n.attributes["id"] for n in kept if n.tag in _HEADINGS and _IDENTIFIER.match(n.attributes.get("id", ""))}
 
@@ -169,7 +179,8 @@ class _Writer:
         widths = self._widths([[c.text for c in row] for row in ([head] if head else []) + rows], numeric, size)
         sides = ", ".join("right" if right else "left" for right in numeric)
         header = "table.header(" + ", ".join(f"[{self.inline(cell.children)}]" for cell in head) + ")," if head else ""
-        # Headers of rows are tagged as data: Typst's pdf.header-cell needs its feature a11y-extras, which the Python binding (0.15.2) cannot switch on.
+        # Typst's pdf.header-cell needs its feature a11y-extras, which the Python binding (0.15.2) cannot switch on: see documents/tags.py.
+        self.row_heads.append(tuple(tuple(place for place, cell in enumerate(row) if cell.tag == "th") for row in rows))
         cells = "\n".join(", ".join(f"[{_breakable(self.inline(cell.children))}]" for cell in row) + "," for row in rows)
         caption = node.find("caption")
         drawn = f"table(columns: ({', '.join(widths)},), align: ({sides},), {header}\n{cells}\n)"

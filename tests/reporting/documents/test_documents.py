@@ -13,6 +13,8 @@ import pytest
 from evaluation.errors import GateError
 from evaluation.reporting.documents import edition_docx, edition_pdf
 from evaluation.reporting.documents.docx_tables import column_widths
+from evaluation.reporting.documents.tags import name_row_headers
+from tests.reporting.documents.pdf_structure import RULES, elements, findings, kids, text_of_attributes
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 MADE = date(2026, 1, 5)
@@ -31,26 +33,14 @@ def page(alt: str = "One blue point at five days", technical: bool = True, extra
 
 
 @pytest.fixture(scope="module")
-def pdf():
-    return pikepdf.open(io.BytesIO(edition_pdf(page(), MADE)))
+def made() -> bytes:
+    return edition_pdf(page(extra='<h2 id="more">More</h2>'), MADE)
 
 
-def tags(pdf) -> list[tuple[str, pikepdf.Dictionary]]:
-    """Every element of the structure tree in reading order."""
-    found = []
-
-    def walk(node):
-        if isinstance(node, pikepdf.Array):
-            for child in node:
-                walk(child)
-        elif isinstance(node, pikepdf.Dictionary):
-            if "/S" in node:
-                found.append((str(node.S).lstrip("/"), node))
-            if "/K" in node:
-                walk(node.K)
-
-    walk(pdf.Root.StructTreeRoot.K)
-    return found
+@pytest.fixture
+def pdf(made):
+    with pikepdf.open(io.BytesIO(made)) as opened:
+        yield opened
 
 
 def test_the_pdf_says_that_it_is_accessible_and_for_the_archive(pdf):
@@ -61,25 +51,91 @@ def test_the_pdf_says_that_it_is_accessible_and_for_the_archive(pdf):
 
 
 def test_headings_tables_lists_and_figures_are_tagged(pdf):
-    kinds = [kind for kind, _ in tags(pdf)]
-    assert [k for k in kinds if re.fullmatch("H[1-6]", k)] == ["H1", "H2", "H3"]
-    assert kinds.count("Table") == 1 and kinds.count("TH") >= 2 and kinds.count("TD") >= 2 and kinds.count("TR") == 3
+    kinds = [kind for kind, _ in elements(pdf)]
+    assert [k for k in kinds if re.fullmatch("H[1-6]", k)] == ["H1", "H2", "H3", "H2"]
+    assert kinds.count("Table") == 1 and kinds.count("TH") == 4 and kinds.count("TD") == 2 and kinds.count("TR") == 3
     assert {"L", "LI", "Caption", "Link"} <= set(kinds)
-    figures = [str(node.Alt) for kind, node in tags(pdf) if kind == "Figure"]
+    figures = [str(node.Alt) for kind, node in elements(pdf) if kind == "Figure"]
     assert figures == ["One blue point at five days"]
 
 
-def test_table_headers_say_what_they_head(pdf):
-    heads = [node for kind, node in tags(pdf) if kind == "TH"]
-    scopes = {str(a.Scope) for node in heads for a in (node.A if isinstance(node.A, pikepdf.Array) else [node.A]) if "/Scope" in a}
-    assert "/Column" in scopes
+def test_headers_of_columns_and_rows_say_what_they_head_and_each_cell_names_both(pdf):
+    heads = [(str(text_of_attributes(node, "/Scope")), str(node.ID)) for kind, node in elements(pdf) if kind == "TH"]
+    assert [scope for scope, _ in heads] == ["/Column", "/Column", "/Row", "/Row"] and len({identifier for _, identifier in heads}) == 4
+    cells = [[str(h) for h in text_of_attributes(node, "/Headers")] for kind, node in elements(pdf) if kind == "TD"]
+    assert cells == [[heads[1][1], heads[2][1]], [heads[1][1], heads[3][1]]]
 
 
-def test_every_font_is_embedded(pdf):
-    for sheet in pdf.pages:
-        for font in sheet.Resources.get("/Font", {}).values():
-            inner = font.DescendantFonts[0] if "/DescendantFonts" in font else font
-            assert any(name in inner.FontDescriptor for name in ("/FontFile", "/FontFile2", "/FontFile3"))
+def test_a_table_whose_first_cells_head_no_row_keeps_them_as_data():
+    plain = "<table><caption>Table 2: Plain</caption><thead><tr><th scope='col'>One</th><th scope='col'>Two</th></tr></thead><tbody><tr><td>a</td><td>b</td></tr></tbody></table>"
+    made = pikepdf.open(io.BytesIO(edition_pdf(page(extra=plain), MADE)))
+    second = [node for kind, node in elements(made) if kind == "Table"][1]
+    rows = [node for kind, node in elements(made) if kind == "TR"]
+    assert rows[-1].P.P == second and [str(cell.S) for cell in kids(rows[-1])] == ["/TD", "/TD"]
+
+
+def test_tags_that_are_not_those_of_the_page_are_refused():
+    made = edition_pdf(page(), MADE)
+    for told, words in ((((), ()), "1 tables, the page 2"), ((((0,),),), "2 rows in table 1, the page 1"), ((((0,), (7,)),), "2 cells in row 2 of table 1")):
+        with pytest.raises(GateError, match=words):
+            name_row_headers(made, told)
+
+
+def test_every_rule_of_structure_holds(pdf):
+    assert findings(pdf) == {}
+    assert findings(pikepdf.open(io.BytesIO(edition_pdf(page(technical=False), MADE)))) == {}
+
+
+def first(pdf, *kinds: str):
+    return next(node for kind, node in elements(pdf) if kind in kinds)
+
+
+def painted(pdf, at: int, more: bytes) -> None:
+    """Add what a page paints before or after all else."""
+    sheet = pdf.pages[0]
+    old = b"".join(part.read_bytes() for part in (sheet.Contents if isinstance(sheet.Contents, pikepdf.Array) else [sheet.Contents]))
+    sheet.Contents = pdf.make_stream(more + old if at == 0 else old + more)
+
+
+def metadata(pdf, old: bytes, new: bytes) -> None:
+    said = pdf.Root.Metadata.read_bytes()
+    assert old in said
+    pdf.Root.Metadata.write(said.replace(old, new))
+
+
+BROKEN = {
+    "tagged": [lambda p: p.Root.MarkInfo.update({"/Marked": False}), lambda p: p.Root.MarkInfo.update({"/Suspects": True})],
+    "claims": [lambda p: metadata(p, b"<pdfuaid:part>1<", b"<pdfuaid:part>2<"), lambda p: metadata(p, b"<pdfaid:conformance>A<", b"<pdfaid:conformance>B<")],
+    "title": [lambda p: p.Root.ViewerPreferences.update({"/DisplayDocTitle": False}), lambda p: p.docinfo.update({"/Title": "Another"})],
+    "language": [lambda p: p.Root.__delitem__("/Lang")],
+    "types": [lambda p: first(p, "P").update({"/S": pikepdf.Name.Strange}), lambda p: p.Root.StructTreeRoot.RoleMap.update({"/P": pikepdf.Name.Span})],
+    "all content tagged": [lambda p: painted(p, 0, b"0 0 m 9 9 l S\n"), lambda p: painted(p, 1, b"/P <</MCID 999>> BDC 0 0 m 9 9 l S EMC\n"),
+                           lambda p: painted(p, 1, b"/Artifact BMC /P <</MCID 0>> BDC 0 0 m 9 9 l S EMC EMC\n"), lambda p: first(p, "H1").K.append(first(p, "P").K[0])],
+    "parents": [lambda p: first(p, "TR").update({"/P": first(p, "H1")})],
+    "headings": [lambda p: first(p, "H2").update({"/S": pikepdf.Name.H3}), lambda p: first(p, "H2").update({"/S": pikepdf.Name.H1}), lambda p: first(p, "H1").update({"/S": pikepdf.Name.P})],
+    "form of tables": [lambda p: first(p, "TD").update({"/S": pikepdf.Name.P}), lambda p: first(p, "TBody").K[0].K.__delitem__(1)],
+    "headers of tables": [lambda p: first(p, "TD").A[0].__delitem__("/Headers"), lambda p: first(p, "TH").A[0].__delitem__("/Scope"), lambda p: first(p, "TBody").K[0].K[0].update({"/S": pikepdf.Name.TD})],
+    "identifiers": [lambda p: p.Root.StructTreeRoot.IDTree.Names.reverse(), lambda p: first(p, "TH").update({"/ID": first(p, "TBody").K[0].K[0].ID})],
+    "figures": [lambda p: first(p, "Figure").__delitem__("/Alt"), lambda p: first(p, "Figure").__delitem__("/A")],
+    "lists": [lambda p: first(p, "LI").update({"/S": pikepdf.Name.P}), lambda p: first(p, "LBody").update({"/S": pikepdf.Name.P}), lambda p: first(p, "L").update({"/S": pikepdf.Name.Div})],
+    "links": [lambda p: first(p, "Link").update({"/S": pikepdf.Name.Span}), lambda p: p.pages[0].Annots[0].__delitem__("/Contents")],
+    "order of tabs": [lambda p: p.pages[0].__delitem__("/Tabs")],
+    "fonts": [lambda p: list(p.pages[0].Resources.Font.values())[0].DescendantFonts[0].FontDescriptor.__delitem__("/FontFile2"), lambda p: list(p.pages[0].Resources.Font.values())[0].__delitem__("/ToUnicode")],
+    "running lines": [lambda p: painted(p, 0, b"") or p.pages[0].update({"/Contents": p.make_stream(p.pages[0].Contents.read_bytes().replace(b"/Footer", b"/Watermark"))})],
+    "archive": [lambda p: p.Root.__delitem__("/OutputIntents"), lambda p: p.Root.update({"/OpenAction": pikepdf.Dictionary(S=pikepdf.Name.JavaScript)})],
+    "bookmarks": [lambda p: p.Root.__delitem__("/Outlines")],
+}
+
+
+@pytest.mark.parametrize("rule, broken", [(rule, broken) for rule, ways in BROKEN.items() for broken in ways], ids=lambda v: v if isinstance(v, str) else "")
+def test_each_rule_of_structure_finds_the_file_that_breaks_it(made, rule, broken):
+    with pikepdf.open(io.BytesIO(made)) as pdf:
+        broken(pdf)
+        assert rule in findings(pdf)
+
+
+def test_every_rule_of_structure_has_a_file_that_breaks_it():
+    assert set(BROKEN) == set(RULES)
 
 
 def test_the_same_page_gives_the_same_bytes():
