@@ -18,8 +18,9 @@ from evaluation.reporting.disclosure.network import Disagreement, Where, build_s
 from evaluation.reporting.disclosure.primary import risky_counts
 from evaluation.reporting.disclosure.profiles import Profile
 from evaluation.reporting.disclosure.secondary import Suppression, prove, suppress_cells
-from evaluation.reporting.disclosure.sentences import beside, judge_sentence
+from evaluation.reporting.disclosure.sentences import beside, judge_sentence, rows_named
 from evaluation.reporting.disclosure.spec import Disclosure, disclosure_of
+from evaluation.reporting.disclosure.stated import SESSIONS_BASE, state_frame, sums_of_sessions
 from evaluation.reporting.disclosure.system import CellSystem
 from evaluation.reporting.disclosure.wording import people_counts
 from evaluation.reporting.text import is_missing
@@ -115,7 +116,10 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
         if spec.about in ("pupils", "sentences"):
             continue
         weak = next((on for on in spec.rests_on if _rests_on_little(on, shown)), None)
-        if weak is None:
+        given = next((what for what in spec.gives if _is_held_back(what, shown)), None)
+        if given is not None:
+            refused.append(LogEntry(name, "", "", REFUSED, f"the count `{given.partition(':')[0]}` could be worked out from it, which is held back"))
+        elif weak is None:
             cleared.append(_as_it_is(table, spec, frame))
         else:
             refused.append(LogEntry(name, "", "", REFUSED, f"rests on `{weak}`, which was not released or holds results back"))
@@ -203,7 +207,7 @@ def _admit(table: Table, frame: pd.DataFrame, label: str) -> tuple[Disclosure | 
 
 
 def _as_it_is(table: Table, spec: Disclosure, frame: pd.DataFrame) -> ClearedTable:
-    kept = frame[[c for c in frame.columns if c not in spec.withheld]]
+    kept = state_frame(table, spec, frame[[c for c in frame.columns if c not in spec.withheld]])
     return ClearedTable(table, spec, kept, kept.isna() & False, None, spec.why or spec.about)
 
 
@@ -213,7 +217,7 @@ def _clear_counts(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: 
     kept = frame[[c for c in frame.columns if c not in spec.withheld]].copy()
     hidden = kept.isna() & False
     gone = suppression.suppressed if suppression is not None else np.zeros(0, dtype=bool)
-    smallest = None
+    smallest, sums = None, sums_of_sessions(table, spec)
 
     def hide(row: int, column: str, reason: str, count: int | None) -> None:
         if not is_missing(frame.at[row, column]) and not hidden.at[row, column]:
@@ -242,6 +246,9 @@ def _clear_counts(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: 
             if behind and sum(behind) - int(spec.residual["parameters"]) < profile.residual_df:
                 for column in spec.based_on:
                     hide(row, column, f"fewer than {profile.residual_df} residual degrees of freedom", None)
+        for column in sums & set(kept.columns):
+            if not is_missing(frame.at[row, column]) and 0 < frame.at[row, column] < SESSIONS_BASE:
+                hide(row, column, f"fewer than {SESSIONS_BASE:,} sessions, which may be those of a few pupils", None)
         few = next((c for c in spec.schools if not is_missing(frame.at[row, c]) and 0 < frame.at[row, c] < profile.schools_minimum), None)
         for column in {**spec.shares, **spec.based_on, **spec.reveals} if few is not None else ():
             if column not in spec.schools:
@@ -251,25 +258,8 @@ def _clear_counts(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: 
             if lost or any(0 < c.value < profile.threshold for c in people_counts(str(frame.at[row, column]))):
                 hide(row, column, f"its words rest on `{lost[0]}`, which is small or suppressed" if lost else SMALL_IN_WORDS, None)
     _round(kept, table, spec, profile)
-    for column in {*spec.shares, *spec.based_on} & set(kept.select_dtypes("float").columns):
-        kept[column] = state_number(kept[column].to_numpy(dtype=float))
+    kept = state_frame(table, spec, kept)
     return ClearedTable(table, spec, kept.where(~hidden), hidden, smallest, "pupils")
-
-
-def state_number(values: np.ndarray) -> np.ndarray:
-    """Measures of pupils as a release states them: two decimals, or three significant digits below one.
-
-    A mean or share to the last digit is a fraction, whose denominator tells how many pupils stand behind it however well the count is hidden.
-
-    Parameters
-    ----------
-    values : ndarray of float
-        Missing values stay missing.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        decimals = np.where(np.abs(values) >= 1, 2, 2 - np.floor(np.log10(np.abs(values))))
-    scale = 10.0 ** np.where(np.isfinite(decimals), decimals, 0)
-    return np.round(values * scale) / scale
 
 
 def _round(kept: pd.DataFrame, table: Table, spec: Disclosure, profile: Profile) -> None:
@@ -302,6 +292,18 @@ def _rests_on_little(named: str, shown: Mapping[str, ClearedTable]) -> bool:
     return bool(cleared.hidden.loc[rows, results].to_numpy().any())
 
 
+def _is_held_back(what: str, shown: Mapping[str, ClearedTable]) -> bool:
+    """Whether a count ("table.column: column=value") is not shown; in a run without that table, nothing gives it away."""
+    place, _, conditions = what.partition(":")
+    table, _, column = place.partition(".")
+    if table not in shown:
+        return False
+    cleared = shown[table]
+    if column not in cleared.hidden:
+        return False
+    return bool(cleared.hidden.loc[rows_named(f"{table}:{conditions}", cleared.frame), column].any())
+
+
 def _named_rows(named: str) -> tuple[str, list[tuple[str, str]]]:
     """Table and conditions of "table" or "table: column=value, column=value"."""
     table, _, conditions = named.partition(":")
@@ -321,5 +323,5 @@ def _clear_sentences(table: Table, spec: Disclosure, frame: pd.DataFrame, cleara
         if reason:
             drop.append(row)
             log.append(LogEntry(table.name, key, "", WITHHELD, reason))
-    kept = kept.drop(index=drop).reset_index(drop=True)
+    kept = state_frame(table, spec, kept.drop(index=drop).reset_index(drop=True))
     return ClearedTable(table, spec, kept, kept.isna() & False, None, "sentences built from other tables")

@@ -10,7 +10,7 @@ from evaluation.errors import ContractError
 from evaluation.registers.entries import Table
 
 KEYS = ("about", "why", "dimensions", "counts", "shares", "based_on", "parts", "partition", "chain", "sums", "residual", "words", "codes", "plain", "withheld", "reveals", "sentences",
-        "attributes", "rests_on", "only", "apart", "not_parts", "near", "no_totals", "schools", "texts")
+        "attributes", "rests_on", "only", "apart", "not_parts", "near", "no_totals", "schools", "texts", "gives")
 ABOUT = ("pupils", "sentences", "published statistics", "no pupils", "not for release")
 
 
@@ -77,6 +77,9 @@ class Disclosure:
         Columns that say how many schools stand behind a row.
     texts : mapping
         Columns of sentences about their row, with the counts that they rest on: a sentence goes when one is small or suppressed.
+    gives : tuple of str
+        For a table without counts: counts of other tables that can be worked out from it ("table.column: column=value"); it
+        stays where one of them is held back.
     """
 
     about: str
@@ -106,6 +109,7 @@ class Disclosure:
     no_totals: tuple[str, ...]
     schools: tuple[str, ...]
     texts: Mapping[str, tuple[str, ...]]
+    gives: tuple[str, ...]
 
 
 def disclosure_of(table: Table) -> Disclosure | None:
@@ -135,7 +139,7 @@ def disclosure_of(table: Table) -> Disclosure | None:
         sentences={k: _names(v) for k, v in given.get("sentences", {}).items()}, attributes=_names(given.get("attributes", [])),
         rests_on=_names(given.get("rests_on", [])), only={k: tuple(v) for k, v in given.get("only", {}).items()},
         apart={k: str(v) for k, v in given.get("apart", {}).items()}, not_parts=tuple(_names(v) for v in given.get("not_parts", [])), near=tuple((str(a), str(b)) for a, b in given.get("near", [])), no_totals=_names(given.get("no_totals", [])),
-        schools=_names(given.get("schools", [])), texts={k: _names(v) for k, v in given.get("texts", {}).items()})
+        schools=_names(given.get("schools", [])), texts={k: _names(v) for k, v in given.get("texts", {}).items()}, gives=_names(given.get("gives", [])))
     if spec.about == "pupils":
         _check_columns(table, spec, where)
     return spec

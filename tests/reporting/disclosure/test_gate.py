@@ -11,7 +11,7 @@ import pytest
 
 from evaluation.reporting.disclosure import PROFILES, clear_tables, find_profile, prove_clearance
 from evaluation.reporting.disclosure.earlier import read_earlier
-from evaluation.reporting.disclosure.gate import state_number
+from evaluation.reporting.disclosure.stated import state_number
 from evaluation.reporting.disclosure.shown import released_figures, shown_findings
 from evaluation.reporting.release.tables import table_csv
 
