@@ -89,9 +89,7 @@ def accept_marks(con: duckdb.DuckDBPyConnection, source: Source, tolerance: floa
     tally_marks(engine, "typed_marks", "tallies", by_school=named, cuts=_cuts(con, source))
     read = con.execute("SELECT CAST(coalesce(sum(marks), 0) AS BIGINT) FROM tallies").fetchone()[0]
     _refuse_unread(con, source, read)
-    blank = " OR school_id IS NULL" if named else ""
-    engine.define("odd_sessions", f"SELECT DISTINCT pupil_id FROM typed_marks WHERE session IS NULL OR session NOT IN ('AM', 'PM'){blank}")
-    engine.define("suspects", suspects_query("tallies"))
+    engine.define("suspects", suspects_query("tallies", by_school=named))
     suspects = con.execute("SELECT count(*) FROM suspects").fetchone()[0]
     clean = "SELECT * FROM tallies" + (" AS t WHERE NOT EXISTS (SELECT 1 FROM suspects AS s WHERE s.pupil_id = t.pupil_id) AND t.pupil_id IS NOT NULL" if suspects else "")
     con.execute(f"CREATE OR REPLACE TEMP VIEW clean_tallies AS {clean}")

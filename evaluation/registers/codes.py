@@ -46,7 +46,10 @@ class AttendanceCode:
 
 @dataclass(frozen=True)
 class CodeGroup:
-    """Codes that every statistic treats alike; ``own_count`` is their value in ``OWN_COUNTS``, if any."""
+    """Codes that every statistic treats alike on any one day; ``own_count`` is their value in ``OWN_COUNTS``, if any.
+
+    ``class_before`` and ``class_from`` are the class of those that were in use then, None where none was.
+    """
 
     codes: tuple[str, ...]
     class_before: str | None
@@ -75,11 +78,22 @@ def attendance_codes() -> dict[str, AttendanceCode]:
 
 @lru_cache(maxsize=1)
 def code_groups() -> tuple[CodeGroup, ...]:
-    """The codes in groups that share their classes on both sides of the change, the harmonised class and any count of their own."""
-    groups: dict[tuple, list[str]] = {}
-    for code in attendance_codes().values():
-        groups.setdefault((code.class_before, code.class_from, code.harmonised_class, OWN_COUNTS.get(code.code)), []).append(code.code)
-    return tuple(CodeGroup(tuple(codes), *key) for key, codes in groups.items())
+    """The codes in groups that share the harmonised class, any count of their own, and the class of every day on which they are in use."""
+    groups: list[CodeGroup] = []
+    for code in sorted(attendance_codes().values(), key=lambda c: (c.class_before is None) + (c.class_from is None)):
+        own = OWN_COUNTS.get(code.code)
+        for place, group in enumerate(groups):
+            alike = group.harmonised_class == code.harmonised_class and group.own_count == own
+            if alike and _agree(group.class_before, code.class_before) and _agree(group.class_from, code.class_from):
+                groups[place] = CodeGroup((*group.codes, code.code), group.class_before or code.class_before, group.class_from or code.class_from, code.harmonised_class, own)
+                break
+        else:
+            groups.append(CodeGroup((code.code,), code.class_before, code.class_from, code.harmonised_class, own))
+    return tuple(groups)
+
+
+def _agree(one: str | None, other: str | None) -> bool:
+    return one is None or other is None or one == other
 
 
 def code_class(code: str, day: date) -> str:

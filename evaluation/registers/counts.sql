@@ -1,11 +1,13 @@
 -- Sessions of each pupil, school and stretch of days by class of mark. Reads {tallies}, segments, places and grid. Only
--- whole numbers are added up, so that the order of addition cannot move a result.
+-- whole numbers are added up, so that the order of addition cannot move a result. Joins keep unmatched rows to the end so that
+-- an engine does not first make every pupil's every stretch; a row with a half-term has found its stretch and its place.
 WITH unpacked AS (
     SELECT t.pupil_id, p.school_id, p.area_code, p.year_group, p.rank, g.half_term, s.academic_year, s.later, {groups}
     FROM {tallies} AS t
-    JOIN segments AS s ON t.segment = s.segment
-    JOIN places AS p ON t.pupil_id = p.pupil_id AND s.academic_year = p.academic_year AND {place}
-    JOIN grid AS g ON p.calendar = g.calendar AND t.segment = g.segment
+    LEFT JOIN segments AS s ON t.segment = s.segment
+    LEFT JOIN places AS p ON t.pupil_id = p.pupil_id AND s.academic_year = p.academic_year AND {place}
+    LEFT JOIN grid AS g ON p.calendar = g.calendar AND t.segment = g.segment
+    WHERE g.half_term IS NOT NULL
 )
 SELECT
     pupil_id, school_id, area_code, year_group, rank, half_term, academic_year,

@@ -1,8 +1,9 @@
 """From session marks to the pupil by half-term panel: whole-number counts, and the rates that follow from them.
 
 One scan of the marks adds up whole numbers per pupil and stretch of days (``tallies.sql``). Each code adds one to the counter
-of its group; nine counters of seven bits share a number, so three numbers hold every group. Every count and rate of the
-panel, and every rule of marks that a clean register keeps, follows from these sums.
+of its group, and a code that was in use on one side of the code change only adds one to a second counter; eight counters of
+seven bits share a number, so two numbers hold them all. Every count and rate of the panel, and every rule of marks that a clean
+register keeps, follows from these sums.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 # Department for Education: absent for 10% or more (50% or more) of the pupil's own possible sessions.
 PERSISTENT_TIMES, SEVERE_TIMES = 10, 2
-COUNTER_BITS, COUNTERS = 7, 9
-NUMBERS = ("codes_a", "codes_b", "codes_c")  # each holds COUNTERS counters
-MOST_MARKS = (1 << COUNTER_BITS) - 1  # marks of a stretch of days that a counter can hold; a stretch has at most 124 sessions
+COUNTER_BITS, COUNTERS = 7, 8
+NUMBERS = ("codes_a", "codes_b")  # each holds COUNTERS counters
+NEW, WITHDRAWN = len(code_groups()), len(code_groups()) + 1  # counters of marks with a code that was in use only from, or only before, the change
+MOST_MARKS = (1 << COUNTER_BITS) - 1  # marks that a counter can hold; a stretch of days has at most 124 sessions
 
 CODE_COUNTS = (
     "sessions_attending", "sessions_approved_activity", "sessions_authorised", "sessions_unauthorised", "sessions_not_possible", "sessions_no_mark",
@@ -36,19 +38,33 @@ PANEL_COLUMNS = (
 
 
 def load_codes(con: duckdb.DuckDBPyConnection) -> None:
-    """Make tables ``mark_codes`` (code and ``NUMBERS``: what a mark adds to the counters) and ``mark_classes`` (code,
-    class_before, class_from, harmonised_class) in a connection."""
-    rows = []
-    for place, group in enumerate(code_groups()):
-        one = 1 << (COUNTER_BITS * (place % COUNTERS))
-        added = [one if place // COUNTERS == number else 0 for number in range(len(NUMBERS))]
-        rows += [(code, *added) for code in group.codes]
-    classes = [(c.code, c.class_before, c.class_from, c.harmonised_class) for c in attendance_codes().values()]
-    for columns, values in ((f"mark_codes (code VARCHAR, {', '.join(f'{name} BIGINT' for name in NUMBERS)})", rows),
-                            ("mark_classes (code VARCHAR, class_before VARCHAR, class_from VARCHAR, harmonised_class VARCHAR)", classes)):
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {columns}")
-        marks = "(" + ", ".join("?" * len(values[0])) + ")"
-        con.execute(f"INSERT INTO {columns.split()[0]} VALUES " + ", ".join([marks] * len(values)), [value for row in values for value in row])
+    """Make what the queries of marks need of codes in a connection.
+
+    Functions ``NUMBERS`` of a code (what a mark adds to the counters; NULL for an unknown code), ``in_morning`` and
+    ``in_afternoon`` of a session (1 or 0; NULL for any other), ``counter`` of a number and the place of its first bit; table
+    ``mark_classes`` (code, class_before, class_from, harmonised_class). Texts are looked up in a list: where a file holds them as
+    numbers into a dictionary, once per entry and not per mark.
+    """
+    codes = attendance_codes()
+    places = {code: [place] for place, group in enumerate(code_groups()) for code in group.codes}
+    for code, found in places.items():
+        found += [NEW] if codes[code].class_before is None else []
+        found += [WITHDRAWN] if codes[code].class_from is None else []
+    for number, name in enumerate(NUMBERS):  # in the order of the list of codes, in which the commonest come first
+        _look_up(con, name, {code: sum(_unit(place) for place in places[code] if place // COUNTERS == number) for code in codes})
+    _look_up(con, "in_morning", {"AM": 1, "PM": 0})
+    _look_up(con, "in_afternoon", {"AM": 0, "PM": 1})
+    con.execute(f"CREATE OR REPLACE TEMP MACRO counter(number, bits) AS (number >> bits) & {MOST_MARKS}")
+    classes = [(c.code, c.class_before, c.class_from, c.harmonised_class) for c in codes.values()]
+    con.execute("CREATE OR REPLACE TEMP TABLE mark_classes (code VARCHAR, class_before VARCHAR, class_from VARCHAR, harmonised_class VARCHAR)")
+    con.execute("INSERT INTO mark_classes VALUES " + ", ".join(["(?, ?, ?, ?)"] * len(classes)), [value for row in classes for value in row])
+
+
+def _look_up(con: duckdb.DuckDBPyConnection, name: str, values: dict[str, int]) -> None:
+    """Make a function of a text: its whole number, NULL where the text is not listed."""
+    texts = ", ".join("'" + text.replace("'", "''") + "'" for text in values)
+    numbers = ", ".join(str(value) for value in values.values())
+    con.execute(f"CREATE OR REPLACE TEMP MACRO {name}(given) AS CAST([{numbers}] AS BIGINT[])[list_position([{texts}], given)]")
 
 
 def load_places(con: duckdb.DuckDBPyConnection, calendar_of_school: pd.DataFrame) -> None:
@@ -77,7 +93,7 @@ def tally_marks(engine: Engine, marks: str, name: str, by_school: bool, cuts: tu
     Parameters
     ----------
     engine : Engine
-        Holds ``marks``, ``days`` and ``mark_codes``.
+        Holds ``marks``, ``days`` and the functions of :func:`load_codes`.
     marks : str
         Relation with ``pupil_id`` (text or whole number), ``date, session, code`` and, ``by_school``, ``school_id``.
     cuts : tuple of str
@@ -88,11 +104,12 @@ def tally_marks(engine: Engine, marks: str, name: str, by_school: bool, cuts: tu
     engine.define(name, *(read_query("tallies", marks=marks, school_id=school_id, keys=keys, only=only) for only in cuts or ("true",)))
 
 
-def suspects_query(tallies: str) -> str:
-    """SQL of the pupils whose marks must be gone through one by one; ``odd_sessions`` lists those with a session that is neither AM nor PM."""
-    before = _total(_counter(place) for place, group in enumerate(code_groups()) if group.class_before)
-    since = _total(_counter(place) for place, group in enumerate(code_groups()) if group.class_from)
-    return read_query("suspects", tallies=tallies, most_marks=MOST_MARKS, codes_in_use=f"(CASE WHEN s.later THEN {since} ELSE {before} END)")
+def suspects_query(tallies: str, by_school: bool) -> str:
+    """SQL of the pupils whose marks must be gone through one by one; ``by_school``: every mark must name the school of its pupil."""
+    known = _total(_counter(place) for place in range(len(code_groups())))
+    other_school = "coalesce(t.school_id <> r.school_id, true)" if by_school else "false"
+    codes_in_use = f"({known} - CASE WHEN s.later THEN {_counter(WITHDRAWN)} ELSE {_counter(NEW)} END)"
+    return read_query("suspects", tallies=tallies, other_school=other_school, codes_in_use=codes_in_use)
 
 
 def counts_query(tallies: str, split: bool) -> str:
@@ -137,10 +154,14 @@ def _sums() -> str:
     return ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in CODE_COUNTS)
 
 
+def _unit(place: int) -> int:
+    """What a mark adds to its number for one counter."""
+    return 1 << (COUNTER_BITS * (place % COUNTERS))
+
+
 def _counter(place: int) -> str:
-    """SQL of one counter of a tally ``t``: a division by a power of two, which is exact."""
-    unit = 1 << (COUNTER_BITS * (place % COUNTERS))
-    return f"CAST((t.{NUMBERS[place // COUNTERS]} & {MOST_MARKS * unit}) / {unit} AS BIGINT)"
+    """SQL of one counter of a tally ``t``."""
+    return f"counter(t.{NUMBERS[place // COUNTERS]}, {COUNTER_BITS * (place % COUNTERS)})"
 
 
 def _measure(chosen) -> str:

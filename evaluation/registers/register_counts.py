@@ -66,14 +66,14 @@ def _marked_by_week(engine: DuckDB) -> pd.DataFrame:
 # `date_trunc('week', ...)` gives the Monday.
 WEEKS = """
 WITH tallied AS (
-    SELECT t.pupil_id, t.segment, t.all_days, t.pm_days, p.school_id, p.calendar FROM clean_tallies AS t JOIN segments AS s ON t.segment = s.segment
+    SELECT t.pupil_id, t.segment, t.am_days, t.pm_days, p.school_id, p.calendar FROM clean_tallies AS t JOIN segments AS s ON t.segment = s.segment
     JOIN places AS p ON t.pupil_id = p.pupil_id AND s.academic_year = p.academic_year AND p.alone
     UNION ALL
-    SELECT t.pupil_id, t.segment, t.all_days, t.pm_days, p.school_id, p.calendar FROM split_tallies AS t JOIN segments AS s ON t.segment = s.segment
+    SELECT t.pupil_id, t.segment, t.am_days, t.pm_days, p.school_id, p.calendar FROM split_tallies AS t JOIN segments AS s ON t.segment = s.segment
     JOIN places AS p ON t.pupil_id = p.pupil_id AND s.academic_year = p.academic_year AND t.school_id = p.school_id
 ), any_mark AS (
     SELECT t.school_id, w.week, g.half_term,
-           sum(bit_count(coalesce(t.pm_days, 0) & w.mask) + bit_count((t.all_days - coalesce(t.pm_days, 0)) & w.mask)) AS sessions
+           sum(bit_count(t.am_days & w.mask) + bit_count(t.pm_days & w.mask)) AS sessions
     FROM tallied AS t JOIN grid AS g ON t.calendar = g.calendar AND t.segment = g.segment JOIN weeks AS w ON t.segment = w.segment
     GROUP BY t.school_id, w.week, g.half_term
 ), no_mark AS (

@@ -1,19 +1,18 @@
 -- One scan of the marks: whole numbers per pupil, school and stretch of days, from which intake and panel both follow.
--- Reads {marks} (pupil_id, school_id if any, date, session, code), days (date, segment, bit) and mark_codes (code, codes_a,
--- codes_b, codes_c). Each code adds one to the counter of its group, several counters to a whole number; each day adds its own
--- power of two, so that the sum has as many binary ones as there are marks if, and only if, no session is there twice.
+-- Reads {marks} (pupil_id, school_id if any, date, session, code), days (date, segment, bit) and the functions codes_a and codes_b,
+-- what a code adds to the counters of its group, several counters to a whole number, and in_morning and in_afternoon, 1 or 0. Each
+-- day has its own power of two. A mask holds the days with an odd number of marks, so that the masks have as many binary ones as
+-- there are marks if, and only if, every mark is of a morning or an afternoon and no session is there twice.
 SELECT
     m.pupil_id,
     {school_id} AS school_id,
     d.segment,
     count(*) AS marks,
-    TRY_CAST(sum(c.codes_a) AS BIGINT) AS codes_a,
-    TRY_CAST(sum(c.codes_b) AS BIGINT) AS codes_b,
-    TRY_CAST(sum(c.codes_c) AS BIGINT) AS codes_c,
-    TRY_CAST(sum(d.bit) AS BIGINT) AS all_days,
-    TRY_CAST(sum(d.bit) FILTER (WHERE m.session = 'PM') AS BIGINT) AS pm_days
+    TRY_CAST(sum(codes_a(m.code)) AS BIGINT) AS codes_a,
+    TRY_CAST(sum(codes_b(m.code)) AS BIGINT) AS codes_b,
+    coalesce(bit_xor(d.bit * in_morning(m.session)), 0) AS am_days,
+    coalesce(bit_xor(d.bit * in_afternoon(m.session)), 0) AS pm_days
 FROM {marks} AS m
 LEFT JOIN days AS d ON m.date = d.date
-LEFT JOIN mark_codes AS c ON m.code = c.code
 WHERE {only}
 GROUP BY {keys}

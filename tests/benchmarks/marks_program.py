@@ -46,8 +46,7 @@ def main(job: str, calendar: str, *files: str) -> None:
             marks_panel.tally_marks(engine, "marks", "tallies", by_school=False, cuts=cut_marks(con, list(files), ("pupil_id", "INTEGER"), ("date", "DATE")))
             suspects = -1
             if job == "validation":
-                engine.define("odd_sessions", "SELECT DISTINCT pupil_id FROM marks WHERE session IS NULL OR session NOT IN ('AM', 'PM')")
-                engine.define("suspects", marks_panel.suspects_query("tallies"))
+                engine.define("suspects", marks_panel.suspects_query("tallies", by_school=False))
                 suspects = con.execute("SELECT count(*) FROM suspects").fetchall()[0][0]
             query = marks_panel.panel_query(f"({marks_panel.counts_query('tallies', split=False)})")
             if job == "panel-file":

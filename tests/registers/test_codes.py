@@ -2,11 +2,12 @@
 
 from datetime import date
 
+import duckdb
 import pytest
 
 from evaluation.errors import DataError
-from evaluation.registers.codes import CLASSES, CODE_CHANGE, attendance_codes, code_class, code_groups, withdrawn_code_mend
-from evaluation.registers.panel import COUNTER_BITS, COUNTERS, NUMBERS
+from evaluation.registers.codes import CLASSES, CODE_CHANGE, OWN_COUNTS, attendance_codes, code_class, code_groups, withdrawn_code_mend
+from evaluation.registers.panel import COUNTER_BITS, COUNTERS, NEW, NUMBERS, WITHDRAWN, load_codes
 
 ATTENDING, ACTIVITY = "attending", "approved_educational_activity"
 AUTHORISED, UNAUTHORISED = "authorised_absence", "unauthorised_absence"
@@ -61,13 +62,33 @@ def test_unknown_codes_are_refused(code):
         code_class(code, FIRST_FROM)
 
 
-def test_groups_hold_every_code_once_and_fit_three_whole_numbers():
-    groups = code_groups()
+def test_groups_hold_every_code_once_and_fit_two_whole_numbers():
+    groups, codes = code_groups(), attendance_codes()
     assert sorted(code for group in groups for code in group.codes) == sorted(BEFORE_AND_FROM)
-    assert len(groups) <= len(NUMBERS) * COUNTERS and COUNTERS * COUNTER_BITS <= 63
+    assert WITHDRAWN + 1 <= len(NUMBERS) * COUNTERS and COUNTERS * COUNTER_BITS <= 63
     for group in groups:
-        assert {BEFORE_AND_FROM[code] for code in group.codes} == {(group.class_before, group.class_from)}
-    assert [g.codes for g in groups if g.own_count] == [("L",), ("B",), ("K",), ("C2",), ("E",), ("I",), ("M",), ("U",)]
+        for side, kind in enumerate((group.class_before, group.class_from)):
+            assert {BEFORE_AND_FROM[code][side] for code in group.codes} - {None} == {kind} - {None}, group
+        assert {codes[code].harmonised_class for code in group.codes} == {group.harmonised_class}
+        assert {OWN_COUNTS.get(code) for code in group.codes} == {group.own_count}
+    assert [g.codes for g in groups if g.own_count] == [("L",), ("B", "K"), ("E",), ("I",), ("M",), ("U",), ("C2",)]
+
+
+def test_a_code_adds_one_to_its_group_and_one_where_it_was_in_use_on_one_side_only():
+    """Looked up by the functions that the scan of the marks calls; what is no code, in any form, adds nothing."""
+    with duckdb.connect() as con:
+        load_codes(con)
+        for code, (before, since) in BEFORE_AND_FROM.items():
+            numbers = con.execute("SELECT codes_a(?), codes_b(?)", [code, code]).fetchone()
+            counters = [number // 2 ** (COUNTER_BITS * place) % 2**COUNTER_BITS for number in numbers for place in range(COUNTERS)]
+            assert counters == [con.execute("SELECT counter(?, ?)", [number, COUNTER_BITS * place]).fetchone()[0] for number in numbers for place in range(COUNTERS)]
+            group = next(place for place, found in enumerate(code_groups()) if code in found.codes)
+            added = {group, *([NEW] if before is None else []), *([WITHDRAWN] if since is None else [])}
+            assert {place for place, count in enumerate(counters) if count} == added and set(counters) <= {0, 1}, code
+        for given in (None, "", " ", "/ ", "c2", "C22", "AB", "é", "//"):
+            assert con.execute("SELECT codes_a(?), codes_b(?)", [given, given]).fetchone() == (None, None), given
+        sessions = {given: con.execute("SELECT in_morning(?), in_afternoon(?)", [given, given]).fetchone() for given in ("AM", "PM", "am", "EV", "", None)}
+    assert sessions == {"AM": (1, 0), "PM": (0, 1), "am": (None, None), "EV": (None, None), "": (None, None), None: (None, None)}
 
 
 @pytest.mark.parametrize("code", [code for code, kinds in BEFORE_AND_FROM.items() if None in kinds])

@@ -2,8 +2,15 @@
 
 from datetime import date
 
+import duckdb
+import pandas as pd
 import pytest
+import tiny
 from by_hand import DAYS, account, enrolment, mark, rejects, take
+
+from evaluation.registers.adapter import DuckDB
+from evaluation.registers.grid import load_grid, school_grid
+from evaluation.registers.panel import load_codes, load_places, suspects_query, tally_marks
 
 BEFORE, SINCE = date(2024, 6, 3), date(2024, 9, 2)
 SATURDAY, CHRISTMAS, HALF_TERM_BREAK, LONG_AGO = date(2023, 11, 11), date(2023, 12, 25), date(2023, 10, 24), date(2019, 3, 1)
@@ -143,3 +150,47 @@ def test_too_many_rejects_stop_the_run_and_name_the_commonest_rule(tmp_path):
     rows = [mark("P1", d, "AM", "c2" if i < 3 else "/") for i, d in enumerate(DAYS[:20])]
     with pytest.raises(DataError, match=r"marks\.parquet, column `code`: 3 of 20 rows are rejected \(15\.00%, tolerated 10%\)\. 3 by unknown code, column `code`, first in row 1 \(value c2\)\. Mend: did you mean `C2`\?; or register"):
         take(tmp_path, PUPILS, rows, tolerance=10.0)
+
+
+# Marks of one pupil that break a rule of single sessions, each alone: sums hide none of them.
+DAY = DAYS[0]
+HIDDEN = {
+    "twice": [(DAY, "AM", "/")] * 2, "three times": [(DAY, "AM", "/")] * 3, "four times": [(DAY, "AM", "/")] * 4, "an afternoon twice": [(DAY, "PM", "/")] * 2,
+    "both sessions twice": [(DAY, "AM", "/"), (DAY, "PM", "/")] * 2, "twice beside the other session": [(DAY, "AM", "/"), (DAY, "PM", "/"), (DAY, "AM", "/")],
+    "twice in two codes": [(DAY, "AM", "/"), (DAY, "AM", "I")], "two days twice": [(DAY, "AM", "/"), (DAYS[1], "AM", "/")] * 2,
+    "one day three times and one twice": [(DAY, "AM", "/")] * 3 + [(DAYS[1], "PM", "/")] * 2, "127 times": [(DAY, "AM", "/")] * 127, "129 times": [(DAY, "PM", "/")] * 129,
+    "another session": [(DAY, "EV", "/")], "no session": [(DAY, None, "/")], "a session in lower case": [(DAY, "am", "/")], "another session twice": [(DAY, "EV", "/")] * 2,
+    "no session beside two": [(DAY, "AM", "/"), (DAY, None, "/"), (DAY, "PM", "/")], "a day off": [(SATURDAY, "AM", "/")], "a day off twice": [(SATURDAY, "AM", "/")] * 2,
+    "no day": [(None, "AM", "/")], "no code": [(DAY, "AM", None)], "no such code": [(DAY, "AM", "?")], "no such code twice": [(DAY, "AM", "?")] * 2,
+    "a code too new": [(DAY, "AM", "C2")], "too new and withdrawn": [(DAY, "AM", "J1"), (SINCE, "AM", "J")], "twice and unknown": [(DAY, "AM", "/"), (DAY, "AM", "?")],
+}  # fmt: skip
+
+
+# The same of pupils of the school S2, whose authority is closed on the second day and after the first half-term.
+CLOSED_THERE = {"a morning off there": [(DAYS[1], "AM", "/")], "an afternoon off there": [(DAYS[1], "PM", "/")], "a half-term off there": [(DAYS[5], "AM", "/")]}
+NAMED = {"no school": [(DAY, "AM", "/", None)], "another school": [(DAY, "AM", "/", "S2")], "one of two marks without a school": [(DAY, "AM", "/"), (DAY, "PM", "/", None)]}
+CLEAN = {"clean": [(d, s, c) for d in DAYS[:5] for s, c in (("AM", "/"), ("PM", "\\"))], "clean mornings": [(d, "AM", "I") for d in DAYS[:9]],
+         "clean on both sides": [(DAY, "PM", "J"), (SINCE, "AM", "J1"), (SINCE, "PM", "C2")], "clean there": [(DAYS[0], "AM", "/"), (DAYS[2], "PM", "/")]}
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["marks do not name their school", "marks name it"])
+def test_no_fault_hides_in_the_sums_of_its_pupil(named):
+    """Every pupil with a fault, off roll or with two enrolments is gone through one by one, and nobody else is."""
+    faults = {**HIDDEN, **CLOSED_THERE, "off roll": [(DAY, "AM", "/")], "two enrolments": [(DAY, "AM", "/")], **(NAMED if named else {})}
+    school = {pupil: "S2" if pupil in (*CLOSED_THERE, "clean there") else "S1" for pupil in (*faults, *CLEAN)}
+    rows = [(pupil, (given + (school[pupil],))[3] if named else None, *given[:3]) for pupil, found in {**faults, **CLEAN}.items() for given in found]
+    enrolments = [enrolment(pupil, year, place) for pupil, place in school.items() for year in tiny.OPENS if pupil != "off roll"]
+    enrolments.append(enrolment("two enrolments", school="S2"))
+    calendar = pd.DataFrame(tiny.calendar()).assign(date=lambda days: pd.to_datetime(days["date"]), area_code=None)
+    there = calendar.loc[(calendar["date"] < "2023-11-01") & (calendar["date"] != pd.Timestamp(DAYS[1]))].assign(area_code="B")
+    with duckdb.connect() as con:
+        load_codes(con)
+        load_grid(con, school_grid(pd.concat([calendar, there])))
+        con.register("on_roll", pd.DataFrame(enrolments))
+        con.execute("CREATE TABLE accepted_pupils AS SELECT * REPLACE (CAST(enrolment_start AS DATE) AS enrolment_start, CAST(NULL AS DATE) AS enrolment_end) FROM on_roll")
+        load_places(con, pd.DataFrame({"school_id": ["S1", "S2"], "area_code": ["A", "B"], "calendar": ["all", "B"]}))
+        con.execute("CREATE TABLE marks (pupil_id VARCHAR, school_id VARCHAR, date DATE, session VARCHAR, code VARCHAR)")
+        con.executemany("INSERT INTO marks VALUES (?, ?, ?, ?, ?)", rows)
+        tally_marks(DuckDB(con), "marks", "tallies", by_school=named)
+        found = {pupil for (pupil,) in con.execute(suspects_query("tallies", by_school=named)).fetchall()}
+    assert found == set(faults)
