@@ -147,7 +147,7 @@ def stack_counts(cohort: Cohort) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``stack, mentored`` and ``comparison`` (eligible pupils of either arm), ``referred, started``.
+        Table ``stack_pupils``: ``stack, mentored`` and ``comparison`` (eligible pupils of either arm), ``referred, started``.
     """
     first = cohort.frame.loc[(cohort.frame["entry"] == "first") & cohort.frame["analysed"]]
     counts = first.assign(mentored=first["mentor_school"], comparison=~first["mentor_school"])

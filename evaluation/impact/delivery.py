@@ -203,7 +203,7 @@ def delivery_dose(delivery: pd.DataFrame, *, minimum_models: int) -> pd.DataFram
     Returns
     -------
     DataFrame
-        Table ``delivery_dose``: ``level, area_code, area_name, delivery_model, pupils, meetings_arranged, meetings_kept,
+        Table ``delivery_dose``: ``level, area_code, area_name, delivery_model, schools, pupils, meetings_arranged, meetings_kept,
         share_kept, median_meetings_kept, quarter_meetings_kept, three_quarters_meetings_kept, median_minutes,
         minutes_per_meeting, median_weeks`` (per referral that started), ``identification``.
     """
@@ -212,7 +212,7 @@ def delivery_dose(delivery: pd.DataFrame, *, minimum_models: int) -> pd.DataFram
     said = identification(delivery, minimum_models=minimum_models)
     started = delivery.loc[delivery["started"]]
     parts = [_name_rows(_by(started, keys, _dose_of), level, delivery, said) for level, keys in LEVELS.items()]
-    columns = ["level", "area_code", "area_name", "delivery_model", "pupils", "meetings_arranged", "meetings_kept", "share_kept",
+    columns = ["level", "area_code", "area_name", "delivery_model", "schools", "pupils", "meetings_arranged", "meetings_kept", "share_kept",
                "median_meetings_kept", "quarter_meetings_kept", "three_quarters_meetings_kept", "median_minutes", "minutes_per_meeting",
                "median_weeks", "identification"]
     return pd.concat(parts, ignore_index=True)[columns]
@@ -259,7 +259,7 @@ def _dose_of(group: pd.DataFrame) -> dict[str, float | int | None]:
     arranged, kept = int(group["meetings_arranged"].sum()), int(group["meetings_kept"].sum())
     meetings = group["meetings_kept"].astype(float)
     return {
-        "pupils": int(group["pupil_id"].nunique()), "meetings_arranged": arranged, "meetings_kept": kept,
+        "schools": int(group["school_id"].nunique()), "pupils": int(group["pupil_id"].nunique()), "meetings_arranged": arranged, "meetings_kept": kept,
         "share_kept": kept / arranged if arranged else None,
         "median_meetings_kept": _quantile(meetings, 0.5), "quarter_meetings_kept": _quantile(meetings, 0.25),
         "three_quarters_meetings_kept": _quantile(meetings, 0.75), "median_minutes": _quantile(group["minutes"].astype(float), 0.5),

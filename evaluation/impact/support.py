@@ -26,7 +26,7 @@ def delivery_fidelity(delivery: pd.DataFrame, *, rules: DeliverySection) -> pd.D
     Returns
     -------
     DataFrame
-        ``level, area_code, area_name, delivery_model`` ("all" where a row is not split), ``component, started`` (referrals), ``known`` (of these, with
+        ``level, area_code, area_name, delivery_model`` ("all" where a row is not split), ``component, schools`` (of them), ``started`` (referrals), ``known`` (of these, with
         what the component needs: support that has not ended has no length), ``met, share`` (of known), ``identification``. A referral
         that led to no first meeting has not met it in time. "every component" counts referrals of which all are known.
     """
@@ -42,7 +42,7 @@ def delivery_fidelity(delivery: pd.DataFrame, *, rules: DeliverySection) -> pd.D
     for level, keys in LEVELS.items():
         for component, met in components.items():
             table = started.assign(known=met.notna().astype(int), met=met.fillna(False).astype(int), all_rows=1)
-            grouped = table.groupby(keys or "all_rows")[["all_rows", "known", "met"]].sum()
+            grouped = table.groupby(keys or "all_rows")[["all_rows", "known", "met"]].sum().assign(schools=table.groupby(keys or "all_rows")["school_id"].nunique())
             grouped = grouped.rename(columns={"all_rows": "started"}).reset_index()
             parts.append(grouped.assign(level=level, component=component))
     table = pd.concat(parts, ignore_index=True)
@@ -52,7 +52,7 @@ def delivery_fidelity(delivery: pd.DataFrame, *, rules: DeliverySection) -> pd.D
     table["area_name"] = table["area_code"].map(names)
     table["share"] = (table["met"] / table["known"].where(table["known"] > 0)).astype(float)
     table["identification"] = table["delivery_model"].map(said).fillna("not a comparison of models")
-    return table[["level", "area_code", "area_name", "delivery_model", "component", "started", "known", "met", "share", "identification"]]
+    return table[["level", "area_code", "area_name", "delivery_model", "component", "schools", "started", "known", "met", "share", "identification"]]
 
 
 def delivery_barriers(barriers: pd.DataFrame, delivery: pd.DataFrame) -> pd.DataFrame:
