@@ -114,6 +114,7 @@ def test_dose_is_of_those_who_started_with_none_counted_as_nought(delivery):
     programme = row(dose, "programme")
     # kept after referral: r1 2, r3 1, r4 1, r5 0, r6 1; arranged: 3, 1, 1, 0, 1
     assert programme[["pupils", "meetings_arranged", "meetings_kept"]].tolist() == [4, 6, 5]
+    assert programme["schools"] == delivery.loc[delivery["started"], "school_id"].nunique()
     assert programme["share_kept"] == pytest.approx(5 / 6)
     assert programme["median_meetings_kept"] == 1
     assert programme["minutes_per_meeting"] == pytest.approx((30 + 60 + 40 + 20 + 45) / 5)

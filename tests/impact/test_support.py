@@ -35,6 +35,7 @@ def delivery() -> pd.DataFrame:
 def test_components_are_counted_among_referrals_that_started():
     table = delivery_fidelity(delivery(), rules=rules()).query("level == 'programme'").set_index("component")
     assert table["started"].eq(5).all()
+    assert table["schools"].eq(3).all()
     assert table.loc[CONSENT, ["known", "met"]].tolist() == [5, 4]
     assert table.loc[SOON, ["known", "met"]].tolist() == [5, 3]  # within 14 days: r1, r3, r6; r4 never met
     assert table.loc[OFTEN, ["known", "met"]].tolist() == [4, 3]  # at least 0.75 a week: r1 (10 of 9), r2, r4 (8 of 6); r3 3 of 12

@@ -57,6 +57,7 @@ def test_love_plot_marks_what_was_no_target():
     assert [balance_label(row).endswith("*") for _, row in BALANCE.iterrows()] == [True, False, True]
     assert "Free school meals" in words(love_figure(BALANCE))
     assert "reach 0.31" in love_alt(BALANCE) and "after matching, 0.04" in love_alt(BALANCE) and "0.09 after matching" in love_alt(BALANCE)
+    assert "baseline" not in love_alt(BALANCE.iloc[:2]) and "on what was matched on" not in love_alt(BALANCE.iloc[[0, 2]]), "no word of rows that are not drawn"
 
 
 def test_event_study_draws_every_interval():

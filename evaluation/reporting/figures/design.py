@@ -215,11 +215,12 @@ def love_alt(balance: pd.DataFrame) -> str:
     matched = balance.loc[balance["role"].eq("matched on")]
     before, after = matched["smd_before"].abs(), matched["smd_after"].abs()
     baseline = balance.loc[balance["role"].str.startswith("baseline"), "smd_after"].abs()
-    return (
-        f"Two markers for each characteristic. Before matching, differences on what was matched on reach {number_text(before.max(), 2)} standard "
-        f"deviations; after matching, {number_text(after.max(), 2)}. On the baseline half-terms, which nothing was matched on, they reach "
-        f"{number_text(baseline.max(), 2)} after matching."
-    )
+    said = ["Two markers for each characteristic."]
+    if len(matched):
+        said.append(f"Before matching, differences on what was matched on reach {number_text(before.max(), 2)} standard deviations; after matching, {number_text(after.max(), 2)}.")
+    if len(baseline):
+        said.append(f"On the baseline half-terms, which nothing was matched on, differences reach {number_text(baseline.max(), 2)} after matching.")
+    return " ".join(said)
 
 
 RETURN_LINES = (

@@ -190,3 +190,32 @@ def test_matched_pupils_of_a_design_less_all_referred_are_few():
                  cohort_flow=flow(("referred pupils", 9, "analysed: referred", "kept", 345)))[0]  # fmt: skip
     row = told["matched_pupils"].iloc[0]
     assert pd.isna(row["unmatched"]) and (pd.isna(row["referred"]) or told["cohort_flow"]["pupils"].isna().all()) and pd.isna(row["effective"])
+
+
+def test_pupils_of_a_stack_who_started_are_hidden_when_few_with_a_second_stack():
+    stacks = [{"stack": s, "mentored": m, "comparison": 200, "referred": r, "started": n} for s, m, r, n in ((5, 154, 31, 8), (6, 1365, 93, 46), (7, 254, 65, 40))]
+    told = clear(stack_pupils=stacks, dose_response=[{"measure": "meetings kept", "group": "slope", "pupils": 94, "estimate": 0.1}])[0]["stack_pupils"].set_index("stack")
+    assert pd.isna(told.loc[5, "started"]) and told["started"].isna().sum() >= 2, "94 less 46 and 40"
+
+
+def test_rows_that_do_not_link_are_hidden_when_few_and_no_school_is_shown():
+    rows = [{"link": "referrals to census", "by": by, "value": value, "rows": n, "linked": n - 4, "unlinked": 4, "match_rate": 100 * (n - 4) / n} for by, value, n in
+            (("all", "all", 688), ("school", "S001", 40))]  # fmt: skip
+    told = clear(linkage=rows)[0]["linkage"]
+    assert told["by"].tolist() == ["all"] and told[["unlinked"]].isna().all(axis=None)
+    assert told[["rows", "linked"]].isna().any(axis=None) and (pd.isna(told["linked"].iloc[0]) == pd.isna(told["match_rate"].iloc[0])), "688 less 684"
+
+
+def test_the_referred_who_were_lost_are_part_of_all_who_were():
+    left = "left the registers before the follow-up ended"
+    rows = flow(("schools with mentors", 7, "entered", "kept", 2000), ("schools with mentors", 12, left, "left out", 27), ("schools with mentors", 13, "analysed: eligible", "kept", 1973),
+                ("referred pupils", 5, "referred", "kept", 365), ("referred pupils", 8, left, "left out", 20), ("referred pupils", 9, "analysed: referred", "kept", 345))  # fmt: skip
+    told = clear(cohort_flow=rows)[0]["cohort_flow"].set_index(["group", "position"])["pupils"]
+    assert pd.isna(told["schools with mentors", 12]) or pd.isna(told["referred pupils", 8]), "27 less 20 lost without a referral"
+
+
+def test_meetings_of_pupils_of_two_schools_say_nothing_of_these_schools():
+    rows = [{"level": level, "area_code": area, "delivery_model": model, "schools": n, "pupils": 84, "meetings_arranged": 900, "meetings_kept": 700, "share_kept": 700 / 900, "median_weeks": 12.0}
+            for level, area, model, n in (("programme", "all", "all", 20), ("area", "E08000006", "all", 4), ("area and delivery model", "E08000006", "school based", 2))]  # fmt: skip
+    told = clear(delivery_dose=rows)[0]["delivery_dose"].set_index("schools")["median_weeks"]
+    assert told[[20, 4]].notna().all() and pd.isna(told[2])
