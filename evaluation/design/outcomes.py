@@ -184,17 +184,17 @@ def outcome_summary(cohort: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFram
     Returns
     -------
     DataFrame
-        ``outcome, title, role, better, pupils, mentored_before, mentored_after, comparison_before, comparison_after`` (percentage
+        Table ``outcome_levels``: ``outcome, title, role, better, pupils, mentored_pupils, comparison_pupils, mentored_before, mentored_after, comparison_before, comparison_after`` (percentage
         points; missing where not recorded). No effect: pupils are not weighted.
     """
     lines = []
     for name, outcome in OUTCOMES.items():
-        line = {"outcome": name, "title": outcome.title, "role": outcome.role, "better": outcome.better, "pupils": 0}
+        line = {"outcome": name, "title": outcome.title, "role": outcome.role, "better": outcome.better, "pupils": 0, "mentored_pupils": 0, "comparison_pupils": 0}
         if (outcomes["outcome"] == name).any():
             rows = outcome_rows(cohort.loc[cohort["entry"] == "first"], outcomes, name)
             line["pupils"] = len(rows)
             for arm, inside in (("mentored", rows["mentor_school"]), ("comparison", ~rows["mentor_school"])):
-                line |= {f"{arm}_before": rows.loc[inside, "baseline_rate"].mean(), f"{arm}_after": rows.loc[inside, "followup_rate"].mean()}
+                line |= {f"{arm}_pupils": int(inside.sum()), f"{arm}_before": rows.loc[inside, "baseline_rate"].mean(), f"{arm}_after": rows.loc[inside, "followup_rate"].mean()}
         lines.append(line)
-    columns = ["outcome", "title", "role", "better", "pupils", "mentored_before", "mentored_after", "comparison_before", "comparison_after"]
+    columns = ["outcome", "title", "role", "better", "pupils", "mentored_pupils", "comparison_pupils", "mentored_before", "mentored_after", "comparison_before", "comparison_after"]
     return pd.DataFrame(lines).reindex(columns=columns)

@@ -119,7 +119,7 @@ TRIAL = Kind(
                       "absence_by_weekday", "completeness_by_area")),
         Stage("cohort", "cohort", reads=("panel", "enrolments", "school_list", "referral_list", "programme_list", "calendar_used"),
               writes=("cohort", "cohort_outcomes", "cohort_trajectories", "cohort_flow", "attrition", "baseline_table", "school_selection",
-                      "comparison_pool", "co_interventions", "regression_to_mean", "support_timing", "placebo_cohort", "stack_pupils")),
+                      "comparison_pool", "co_interventions", "regression_to_mean", "support_timing", "placebo_cohort", "stack_pupils", "outcome_levels")),
         Stage("matching", "matching", reads=("cohort", "cohort_trajectories", "placebo_cohort"),
               writes=("matches", "match_weights", "balance", "school_balance", "trajectories", "unmatched", "offer_weights", "offer_overlap", "placebo_weights",
                       "match_alternatives", "alternative_weights", "matched_pupils")),

@@ -102,3 +102,4 @@ def test_what_the_registers_do_not_hold_has_no_rows_and_is_refused_by_name():
     summary = outcome_summary(cohort.frame, table).set_index("outcome")
     assert summary.loc["lateness_rate", "pupils"] == 0 and np.isnan(summary.loc["lateness_rate", "mentored_before"])
     assert summary.loc["absence_rate", "pupils"] == cohort.frame.query("entry == 'first'")["analysed"].sum()
+    assert (summary["mentored_pupils"] + summary["comparison_pupils"] == summary["pupils"]).all() and summary.loc["absence_rate", "mentored_pupils"] > 0

@@ -219,3 +219,14 @@ def test_meetings_of_pupils_of_two_schools_say_nothing_of_these_schools():
             for level, area, model, n in (("programme", "all", "all", 20), ("area", "E08000006", "all", 4), ("area and delivery model", "E08000006", "school based", 2))]  # fmt: skip
     told = clear(delivery_dose=rows)[0]["delivery_dose"].set_index("schools")["median_weeks"]
     assert told[[20, 4]].notna().all() and pd.isna(told[2])
+
+
+def test_the_few_pupils_without_an_outcome_are_not_all_less_those_with_it():
+    row = {"title": "t", "role": "secondary", "better": "lower", "mentored_before": 1.23456, "comparison_before": 2.0}
+    rows = [row | {"outcome": o, "pupils": m + 2954, "mentored_pupils": m, "comparison_pupils": 2954} for o, m in (("absence_rate", 2961), ("lateness_rate", 2957), ("severe_absence", 2961))]
+    shown, _ = clear(outcome_levels=rows, cohort_flow=flow(("schools with mentors", 13, "analysed: eligible", "kept", 2961)))
+    told = shown["outcome_levels"].set_index("outcome")
+    assert "severe_absence" not in told.index, "the mean of yes and no tells how many"
+    late = told.loc["lateness_rate", ["pupils", "mentored_pupils"]].isna()
+    assert late.all() or (told.loc["absence_rate", "mentored_pupils":"mentored_pupils"].isna().all() and shown["cohort_flow"]["pupils"].isna().all()), "2961 less 2957"
+    assert told["mentored_before"].tolist() == [1.23, 1.23]
