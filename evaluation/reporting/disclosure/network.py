@@ -65,8 +65,12 @@ def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple
         _near(system, where, name, spec, frame)
         _partition(system, where, name, spec, frame)
         _chain(system, where, name, spec, frame)
+    printed: dict[Any, list[int]] = {}
+    for at, key in enumerate(system.keys):
+        if system.printed[at]:
+            printed.setdefault(key[0], []).append(at)
     for name, (spec, frame) in tables.items():
-        _sums(system, where, name, spec, frame)
+        _sums(system, where, printed, name, spec, frame)
     _guesses(system)
     _alike(system)
     return system, where
@@ -162,7 +166,7 @@ def _chain(system: CellSystem, where: Where, name: str, spec: Disclosure, frame:
                 system.rest(kept, [at], f"{name}, {row_words(spec, frame, row)}, the others")
 
 
-def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
+def _sums(system: CellSystem, where: Where, printed: Mapping[Any, list[int]], name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
     """Counts of one row that together are a count shown elsewhere: an intruder would set them equal wherever the numbers agree."""
     for given in spec.sums:
         over, only = given.get("over"), given.get("rows", {})
@@ -176,9 +180,9 @@ def _sums(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: 
             value = sum(system.values[p] for p in parts)
             whole = system.add(("sum of", *sorted(parts)), value, printed=False, name=f"{name}, {row_words(spec, frame, rows[0])}, {' and '.join(given['parts'])}")
             system.equate(whole, parts)
-            _within(system, name, given, spec, frame, rows, whole)
+            _within(system, printed, name, given, spec, frame, rows, whole)
             place = coordinates(spec, frame, rows[0], given["parts"][0])
-            same = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] in given.get("equals", ()) and (not given.get("here") or key[1] == place)]
+            same = [at for population in given.get("equals", ()) for at in printed.get(population, ()) if not given.get("here") or system.keys[at][1] == place]
             for at in same:
                 if system.values[at] == value:
                     system.equate(at, [whole])
@@ -195,14 +199,15 @@ def _without_total(spec: Disclosure, frame: pd.DataFrame, over: str) -> pd.DataF
     return frame if total is None else frame[frame[over].astype(str) != str(total)]
 
 
-def _within(system: CellSystem, table: str, given: Mapping[str, Any], spec: Disclosure, frame: pd.DataFrame, rows: list[int], part: int) -> None:
+def _within(system: CellSystem, printed: Mapping[Any, list[int]], table: str, given: Mapping[str, Any], spec: Disclosure, frame: pd.DataFrame, rows: list[int], part: int) -> None:
     """Pupils who are some of those that another row or table counts: what is left of these is a group of its own."""
     for whole in given.get("within", ()):
         same = whole["same"] if isinstance(whole["same"], Mapping) else {name: name for name in whole["same"]}
         place = {theirs: str(frame.at[rows[0], own]) for own, theirs in same.items()}
         summed = {theirs for own, theirs in same.items() if spec.dimensions[own] is not None and place[theirs] == str(spec.dimensions[own])}
         place = {**{name: value for name, value in place.items() if name not in summed}, **{name: str(value) for name, value in whole.get("at", {}).items()}}
-        wholes = [at for at, key in enumerate(list(system.keys)) if system.printed[at] and key[0] == whole["population"] and place.items() <= dict(key[1]).items() and not summed & set(dict(key[1]))]
+        theirs = {at: dict(system.keys[at][1]) for at in printed.get(whole["population"], ())}
+        wholes = [at for at, where in theirs.items() if place.items() <= where.items() and not summed & set(where)]
         if wholes and all(system.values[at] < system.values[part] for at in wholes) and not whole.get("perhaps"):
             raise Disagreement(table, f"contradicts its entry: column `{given['parts'][0]}`, row {row_words(spec, frame, rows[0])}: it is larger than every count of `{whole['population']}` within which it "
                                       f"is declared to lie; take `within` out, or correct the stage that writes it")
