@@ -12,11 +12,18 @@ from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from evaluation.reporting.documents.docx_tables import set_tables
-from evaluation.reporting.documents.tree import VOID, Edition, Node, read_edition
+from evaluation.errors import GateError
+from evaluation.reporting.documents.docx_tables import table_xml
+from evaluation.reporting.documents.tree import UNPRINTED, VOID, Edition, Node, read_edition
 from evaluation.reporting.documents.typst_source import LONGEST_NUMBERS, PICTURE, POINTS_PER_PIXEL, fitted
 
-_KEPT = ("id", "alt", "src", "width", "height", "scope", "class", "start", "colspan", "rowspan")
+PAPER, MARGIN = (16838, 11906), 1021
+"""Sides of A4, longer first, and the margins left and right, in twips."""
+
+_KEPT = ("id", "class", "start", "href")
+_MARK = "\ue000{}\ue001"
+"""Stands for a table until pandoc has written all else; letters of the private area, which no report holds."""
+
 _STAMP = (1980, 1, 1, 0, 0, 0)
 
 
@@ -41,47 +48,71 @@ def edition_docx(html: str, made: date) -> bytes:
     with tempfile.TemporaryDirectory() as temporary:
         reference, target = Path(temporary) / "reference.docx", Path(temporary) / "report.docx"
         reference.write_bytes(_reference())
-        pypandoc.convert_text(_page(edition, Path(temporary)), "docx", format="html", outputfile=str(target),
-                              cworkdir=temporary,
+        page = _Page(edition, Path(temporary))
+        pypandoc.convert_text(page.html(), "docx", format="html", outputfile=str(target), cworkdir=temporary,
                               extra_args=[f"--reference-doc={reference}", "--wrap=none", "--metadata=lang:en-GB", f"--metadata=title:{edition.title}"])
-        return _finish(target.read_bytes(), edition, made)
+        return _finish(target.read_bytes(), edition, page.tables, made)
 
 
-def _page(edition: Edition, folder: Path) -> str:
-    """The page without what a document cannot hold: folded code, links to rows, hidden words; its images as files."""
-    for count, image in enumerate(edition.main.all("img"), start=1):
-        kind, _, data = image.attributes.get("src", "").partition(";base64,")
-        name = f"figure-{count}.{kind.rpartition('/')[2] or 'png'}"
-        (folder / name).write_bytes(base64.b64decode(data))
-        image.attributes["src"] = name
-        width, height = fitted(image, *PICTURE[edition.technical])
-        image.attributes |= {"width": f"{width / POINTS_PER_PIXEL:.0f}", "height": f"{height / POINTS_PER_PIXEL:.0f}"}
-    inner = "".join(_written(child, edition.technical) for child in edition.main.children)
-    return (f'<html lang="en-GB"><body><p><strong>{escape(edition.standing)}</strong></p><p>{escape(edition.kind)}</p>'
-            f"<h1>{escape(edition.heading)}</h1>{inner}</body></html>")
+class _Page:
+    """The page without what a document cannot hold (folded code, links to rows, hidden words): images as files, and a mark where a table stands.
+
+    Pandoc takes most of its time over tables, and writes them with equal columns, so ``tables`` holds them as they are written here.
+    """
+
+    def __init__(self, edition: Edition, folder: Path):
+        self.edition, self.folder = edition, folder
+        self.images = 0
+        self.tables: list[str] = []
+
+    def html(self) -> str:
+        """For pandoc to read."""
+        edition = self.edition
+        inner = "".join(self._written(child) for child in edition.main.children)
+        return (f'<html lang="en-GB"><body><p><strong>{escape(edition.standing)}</strong></p><p>{escape(edition.kind)}</p>'
+                f"<h1>{escape(edition.heading)}</h1>{inner}</body></html>")
+
+    def _written(self, node: Node | str) -> str:
+        if isinstance(node, str):
+            return escape(node)
+        if node.classes & UNPRINTED or node.tag == "summary" or node.tag == "details" and (not self.edition.technical or "code" in node.classes):
+            return ""
+        if node.tag == "details" and any(len(table.all("tr")) > LONGEST_NUMBERS + 1 for table in node.all("table")):
+            return ""
+        if node.tag == "table":
+            return self._table(node)
+        if node.tag == "img":
+            return self._image(node)
+        inner = "".join(self._written(child) for child in node.children)
+        if node.tag in ("details", "section", "div"):
+            return inner
+        if "verdict" in node.classes:
+            return f"<p><strong>{inner}</strong></p>"
+        if node.tag == "a" and not node.attributes.get("href", "").startswith("#"):
+            return inner
+        return _element(node.tag, {k: v for k, v in node.attributes.items() if k in _KEPT}, inner)
+
+    def _table(self, node: Node) -> str:
+        self.tables.append(table_xml(node, _room(self.edition.technical), self.edition.technical))
+        return _element("div", {k: v for k, v in node.attributes.items() if k == "id"}, f"<p>{_MARK.format(len(self.tables) - 1)}</p>")
+
+    def _image(self, node: Node) -> str:
+        kind, _, data = node.attributes.get("src", "").partition(";base64,")
+        self.images += 1
+        name = f"figure-{self.images}.{kind.rpartition('/')[2] or 'png'}"
+        (self.folder / name).write_bytes(base64.b64decode(data))
+        width, height = (f"{side / POINTS_PER_PIXEL:.0f}" for side in fitted(node, *PICTURE[self.edition.technical]))
+        return _element("img", {"alt": node.attributes.get("alt", ""), "src": name, "width": width, "height": height}, "")
 
 
-def _written(node: Node | str, technical: bool) -> str:
-    if isinstance(node, str):
-        return escape(node)
-    if node.classes & {"row-link", "hidden"} or node.tag == "summary" or node.tag == "details" and (not technical or "code" in node.classes):
-        return ""
-    if node.tag == "details" and any(len(table.all("tr")) > LONGEST_NUMBERS + 1 for table in node.all("table")):
-        return ""
-    inner = "".join(_written(child, technical) for child in node.children)
-    if node.tag in ("details", "section", "div"):
-        return inner
-    if "verdict" in node.classes:
-        return f"<p><strong>{inner}</strong></p>"
-    if node.tag == "a" and not node.attributes.get("href", "").startswith("#"):
-        return inner
-    kept = {k: v for k, v in node.attributes.items() if k in _KEPT or k == "href"}
-    if "num" in node.classes:
-        kept["style"] = "text-align: right"
-    if node.tag in ("td", "th") and not inner.strip():
-        inner = "&#160;"
-    said = "".join(f' {key}="{escape(value, {chr(34): "&quot;"})}"' for key, value in kept.items())
-    return f"<{node.tag}{said}>" if node.tag in VOID else f"<{node.tag}{said}>{inner}</{node.tag}>"
+def _element(tag: str, attributes: dict[str, str], inner: str) -> str:
+    said = "".join(f' {key}="{escape(value, {chr(34): "&quot;"})}"' for key, value in attributes.items())
+    return f"<{tag}{said}>" if tag in VOID else f"<{tag}{said}>{inner}</{tag}>"
+
+
+def _room(technical: bool) -> int:
+    """Twips between the margins."""
+    return PAPER[0 if technical else 1] - 2 * MARGIN
 
 
 @lru_cache(maxsize=1)
@@ -94,12 +125,12 @@ def _reference() -> bytes:
     return subprocess.run([pypandoc.get_pandoc_path(), "--print-default-data-file", "reference.docx"], capture_output=True, check=True).stdout
 
 
-def _finish(made_by_pandoc: bytes, edition: Edition, made: date) -> bytes:
+def _finish(made_by_pandoc: bytes, edition: Edition, tables: list[str], made: date) -> bytes:
     """Set fonts, colours, lines of tables, paper, header and footer, properties; the same bytes every time."""
     source = zipfile.ZipFile(io.BytesIO(made_by_pandoc))
     parts = {name: source.read(name) for name in source.namelist()}
     parts["word/styles.xml"] = _styles(parts["word/styles.xml"].decode("utf-8")).encode("utf-8")
-    parts["word/document.xml"] = _body(parts["word/document.xml"].decode("utf-8"), edition).encode("utf-8")
+    parts["word/document.xml"] = _body(parts["word/document.xml"].decode("utf-8"), edition, tables).encode("utf-8")
     relations = parts["word/_rels/document.xml.rels"].decode("utf-8")
     for kind in ("header", "footer"):
         parts[f"word/report_{kind}.xml"] = _running(kind, edition).encode("utf-8")
@@ -131,15 +162,19 @@ def _styles(text: str) -> str:
     return text
 
 
-def _body(text: str, edition: Edition) -> str:
-    size = '<w:pgSz w:w="16838" w:h="11906" w:orient="landscape"/>' if edition.technical else '<w:pgSz w:w="11906" w:h="16838"/>'
-    margins = '<w:pgMar w:top="1134" w:right="1021" w:bottom="1021" w:left="1021" w:header="567" w:footer="567" w:gutter="0"/>'
+def _body(text: str, edition: Edition, tables: list[str]) -> str:
+    size = f'<w:pgSz w:w="{PAPER[0]}" w:h="{PAPER[1]}" w:orient="landscape"/>' if edition.technical else f'<w:pgSz w:w="{PAPER[1]}" w:h="{PAPER[0]}"/>'
+    margins = f'<w:pgMar w:top="1134" w:right="{MARGIN}" w:bottom="1021" w:left="{MARGIN}" w:header="567" w:footer="567" w:gutter="0"/>'
     section = f'<w:sectPr><w:headerReference w:type="default" r:id="reportheader"/><w:footerReference w:type="default" r:id="reportfooter"/>{size}{margins}</w:sectPr>'
     text = re.sub(r'<w:p>\s*<w:pPr>\s*<w:pStyle w:val="Title" ?/>.*?</w:p>', "", text, count=1, flags=re.S)
     text = re.sub(r"<w:sectPr\s*/>|<w:sectPr\b.*?</w:sectPr>", "", text, flags=re.S).replace("</w:body>", f"{section}</w:body>")
     if "xmlns:r=" not in text.split(">", 2)[1] + text[:2000]:
         text = text.replace("<w:document ", '<w:document xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships" ', 1)
-    return set_tables(text, 16838 - 2 * 1021 if edition.technical else 11906 - 2 * 1021, edition.technical)
+    marked = re.compile(r"<w:p>(?:(?!</w:p>).)*?\ue000(\d+)\ue001.*?</w:p>", re.S)
+    text, placed = marked.subn(lambda match: tables[int(match[1])], text)
+    if placed != len(tables):
+        raise GateError(f"the DOCX has {placed} tables, the page {len(tables)}", where=edition.title, mend="see how its tables are marked for pandoc")
+    return text
 
 
 def _running(kind: str, edition: Edition) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from xml.sax.saxutils import escape
+
+from evaluation.reporting.documents.tree import Node
 
 TWIPS_PER_POINT = 20
 SIDES_POINTS = 12.0
@@ -14,18 +17,17 @@ LETTER_POINTS, HEAD_POINTS = 0.58, 0.66
 SIZES = {True: (7.5, 6.5, 6.0), False: (8.5, 7.5)}
 """Sizes of letters tried in turn, in points, by whether the edition is the technical one."""
 
-_ROW = re.compile(r"<w:tr\b.*?</w:tr>", re.S)
-_CELL = re.compile(r"<w:tc>.*?</w:tc>", re.S)
-_WORDS = re.compile(r"(<w:t(?: [^>]*)?>)([^<]*)(</w:t>)")
+_PARTS = re.compile(r"[\s\u200b]")
+_LOOK = '<w:tblLook w:firstRow="1" w:lastRow="0" w:firstColumn="1" w:lastColumn="0" w:noHBand="0" w:noVBand="0" w:val="00A0" />'
 
 
-def set_tables(document: str, room: int, technical: bool) -> str:
-    """Set every table of a document's XML.
+def table_xml(table: Node, room: int, technical: bool) -> str:
+    """Write a table as WordprocessingML: its caption above it, rows that stay whole, the row of headers on every page.
 
     Parameters
     ----------
-    document : str
-        ``word/document.xml`` as pandoc writes it: equal columns, rows that may break across pages.
+    table : Node
+        As the page has it, without cells that span others.
     room : int
         Width between the margins, in twips.
     technical : bool
@@ -35,7 +37,28 @@ def set_tables(document: str, room: int, technical: bool) -> str:
     -------
     str
     """
-    return re.sub(r"<w:tbl>.*?</w:tbl>", lambda match: _table(match[0], room, SIZES[technical]), document, flags=re.S)
+    caption, head = table.find("caption"), table.find("thead")
+    said = caption.words if caption else ""
+    cells = [row.all("th", "td") for row in table.all("tr")]
+    if any({"colspan", "rowspan"} & set(cell.attributes) for row in cells for cell in row):
+        raise ValueError(f"a table with cells that span others: {said}")
+    heads = len(head.all("tr")) if head else 0
+    rows, points, size = _fitted([[cell.words for cell in row] for row in cells], room / TWIPS_PER_POINT, SIZES[technical])
+    widths = [round(width * TWIPS_PER_POINT) for width in points]
+    sides = ['<w:jc w:val="right" />' if "num" in cell.classes else "" for cell in max(cells, key=len, default=[])]
+    starts = [f'<w:tc><w:tcPr><w:tcW w:type="dxa" w:w="{width}"/></w:tcPr><w:p><w:pPr><w:pStyle w:val="Compact" />{side}</w:pPr><w:r><w:rPr>'
+              for width, side in zip(widths, sides, strict=True)]
+    letters = f'<w:sz w:val="{round(2 * size)}"/></w:rPr><w:t xml:space="preserve">'
+    written = []
+    for at, row in enumerate(rows):
+        bold, repeated = ("<w:b/>", '<w:tblHeader w:val="on" />') if at < heads else ("", "")
+        inner = "".join(f"{start}{bold}{letters}{escape(words)}</w:t></w:r></w:p></w:tc>" for start, words in zip(starts, row, strict=False))
+        written.append(f"<w:tr><w:trPr><w:cantSplit/>{repeated}</w:trPr>{inner}</w:tr>")
+    above = f'<w:p><w:pPr><w:pStyle w:val="TableCaption" /></w:pPr><w:r><w:t xml:space="preserve">{escape(said)}</w:t></w:r></w:p>'
+    grid = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
+    title = f'<w:tblCaption w:val="{escape(said, {chr(34): "&quot;"})}" />'
+    return (f'{above}<w:tbl><w:tblPr><w:tblStyle w:val="Table" /><w:tblW w:type="dxa" w:w="{sum(widths)}"/><w:tblLayout w:type="fixed"/>{_LOOK}{title}</w:tblPr>'
+            f"<w:tblGrid>{grid}</w:tblGrid>{''.join(written)}</w:tbl>")
 
 
 def column_widths(rows: list[list[str]], room: float, size: float) -> tuple[list[float], bool]:
@@ -56,16 +79,7 @@ def column_widths(rows: list[list[str]], room: float, size: float) -> tuple[list
         As wide as the longest text where all fit; otherwise each column has its longest word, and what is left is shared by
         the square root of what each still wants. Where even the longest words do not fit, they share the room by need.
     """
-    columns = range(max(len(row) for row in rows))
-
-    def need(column: int, parts: bool) -> float:
-        lengths = [
-            len(part) * (LETTER_POINTS if place else HEAD_POINTS)
-            for place, row in enumerate(rows) if column < len(row) for part in (re.split(r"[\s\u200b]", row[column]) if parts else [row[column]])
-        ]
-        return max(lengths, default=1.0) * size + SIDES_POINTS
-
-    whole, words = [need(column, False) for column in columns], [need(column, True) for column in columns]
+    whole, words = _longest(rows, size, False), _longest(rows, size, True)
     if sum(whole) <= room:
         return whole, True
     left = room - sum(words)
@@ -75,34 +89,22 @@ def column_widths(rows: list[list[str]], room: float, size: float) -> tuple[list
     return [least + left * share / sum(shares) for least, share in zip(words, shares, strict=True)], True
 
 
-def _table(table: str, room: int, sizes: tuple[float, ...]) -> str:
-    if "<w:gridSpan" in table or "<w:vMerge" in table:
-        return table
-    points = room / TWIPS_PER_POINT
+def _longest(rows: list[list[str]], size: float, parts: bool) -> list[float]:
+    """Points that each column needs for its longest text, or for the longest word of its texts."""
+    needed = [1.0] * max(len(row) for row in rows)
+    for place, row in enumerate(rows):
+        letter = LETTER_POINTS if place else HEAD_POINTS
+        for column, text in enumerate(row):
+            needed[column] = max(needed[column], (max(map(len, _PARTS.split(text))) if parts else len(text)) * letter)
+    return [width * size + SIDES_POINTS for width in needed]
+
+
+def _fitted(rows: list[list[str]], room: float, sizes: tuple[float, ...]) -> tuple[list[list[str]], list[float], float]:
+    """Texts, widths and size of letters: the largest size at which every word fits; codes may break after an underscore where none does."""
     for broken in (False, True):
-        said = _WORDS.sub(lambda m: m[1] + m[2].replace("_", "_\u200b") + m[3], table) if broken else table
-        rows = [["".join(words for _, words, _ in _WORDS.findall(cell)) for cell in _CELL.findall(row)] for row in _ROW.findall(said)]
+        said = [[text.replace("_", "_\u200b") for text in row] for row in rows] if broken else rows
         for size in sizes:
-            widths, fits = column_widths(rows, points, size)
+            widths, fits = column_widths(said, room, size)
             if fits:
-                break
-        if fits:
-            break
-    return _written(said, [round(width * TWIPS_PER_POINT) for width in widths], size)
-
-
-def _written(table: str, widths: list[int], size: float) -> str:
-    table = re.sub(r"<w:tblW [^>]*/>", f'<w:tblW w:type="dxa" w:w="{sum(widths)}"/><w:tblLayout w:type="fixed"/>', re.sub(r"<w:tblLayout [^>]*/>", "", table))
-    table = re.sub(r"<w:tblGrid>.*?</w:tblGrid>", "<w:tblGrid>" + "".join(f'<w:gridCol w:w="{width}"/>' for width in widths) + "</w:tblGrid>", table, flags=re.S)
-    table = re.sub(r'(<w:tblLook [^>]*w:firstColumn=)"0"([^>]*w:val=)"0020"', r'\1"1"\2"00A0"', table)
-    half_points = f'<w:sz w:val="{round(2 * size)}"/>'
-
-    def row(match: re.Match[str]) -> str:
-        heads = "<w:tblHeader" in match[0]
-        inner = match[0].replace("<w:trPr>", "<w:trPr><w:cantSplit/>", 1) if "<w:trPr>" in match[0] else match[0].replace("<w:tr>", "<w:tr><w:trPr><w:cantSplit/></w:trPr>", 1)
-        place = iter(widths)
-        inner = re.sub(r"<w:tcPr\s*/>|<w:tcPr>", lambda m: f'<w:tcPr><w:tcW w:type="dxa" w:w="{next(place)}"/>' + ("</w:tcPr>" if m[0].endswith("/>") else ""), inner)
-        inner = re.sub(r"<w:rPr>(.*?)</w:rPr>", lambda m: f"<w:rPr>{m[1]}{half_points}</w:rPr>", inner, flags=re.S)
-        return re.sub(r"<w:r>(?!<w:rPr>)", f"<w:r><w:rPr>{'<w:b/>' if heads else ''}{half_points}</w:rPr>", inner)
-
-    return _ROW.sub(row, table)
+                return said, widths, size
+    return said, widths, size

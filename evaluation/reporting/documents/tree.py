@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html.parser import HTMLParser
+from threading import Lock
+
+UNPRINTED = frozenset({"row-link", "hidden"})
+"""Classes of what other formats leave out: links to rows, and words that only a screen reader says."""
 
 VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
 
@@ -27,12 +32,17 @@ class Node:
         """All text below, spaces collapsed."""
         return " ".join("".join(self._texts()).split())
 
-    def _texts(self) -> Iterator[str]:
+    @property
+    def words(self) -> str:
+        """The text that is printed: without links to rows and words for screens alone."""
+        return " ".join("".join(self._texts(UNPRINTED)).split())
+
+    def _texts(self, without: frozenset[str] = frozenset()) -> Iterator[str]:
         for child in self.children:
             if isinstance(child, str):
                 yield child
-            else:
-                yield from child._texts()
+            elif not child.classes & without:
+                yield from child._texts(without)
 
     def walk(self) -> Iterator[Node]:
         """This element and all below it, in order."""
@@ -83,6 +93,9 @@ def parse(html: str) -> Node:
     return builder.root
 
 
+_READING = Lock()
+
+
 @dataclass(frozen=True)
 class Edition:
     """What other formats need of an edition: its title, standing, body, and the line that names edition and kind."""
@@ -98,13 +111,19 @@ class Edition:
 
 
 def read_edition(html: str) -> Edition:
-    """Read an edition as it was written.
+    """Read an edition as it was written; the formats of one page share what was read, which none of them changes.
 
     Raises
     ------
     ValueError
         It is not one of this project's editions.
     """
+    with _READING:
+        return _read(html)
+
+
+@lru_cache(maxsize=4)
+def _read(html: str) -> Edition:
     tree = parse(html)
     body, title, heading, main = tree.find("body"), tree.find("title"), tree.find("h1"), tree.find("main")
     if body is None or title is None or heading is None or main is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from evaluation.reporting.documents.tree import Edition, Node
+from evaluation.reporting.documents.tree import UNPRINTED, Edition, Node
 
 LONGEST_NUMBERS = 40
 """Rows of a table of plotted numbers that are printed; longer ones stay beside the figure."""
@@ -181,11 +181,17 @@ class _Writer:
         header = "table.header(" + ", ".join(f"[{self.inline(cell.children)}]" for cell in head) + ")," if head else ""
         # Typst's pdf.header-cell needs its feature a11y-extras, which the Python binding (0.15.2) cannot switch on: see documents/tags.py.
         self.row_heads.append(tuple(tuple(place for place, cell in enumerate(row) if cell.tag == "th") for row in rows))
-        cells = "\n".join(", ".join(f"[{_breakable(self.inline(cell.children))}]" for cell in row) + "," for row in rows)
+        cells = "\n".join(", ".join(self._cell(cell) for cell in row) + "," for row in rows)
         caption = node.find("caption")
         drawn = f"table(columns: ({', '.join(widths)},), align: ({sides},), {header}\n{cells}\n)"
         title = f"[{self.inline(caption.children)}]" if caption else "none"
         return f"#data-table({size}pt, {title}, {drawn})"
+
+    def _cell(self, cell: Node) -> str:
+        """A cell: plain words as a string, which Typst sets in less time than markup."""
+        if any(isinstance(child, Node) for child in cell.children):
+            return f"[{_breakable(self.inline(cell.children))}]"
+        return _string(re.sub(r"\s+", " ", "".join(str(child) for child in cell.children)).replace("_", "_\u200b"))
 
     def _widths(self, rows: list[list[str]], numeric: list[bool], size: float) -> list[str]:
         """Widths of columns: as they come where all fit; otherwise numbers as wide as they need, and texts share what is left."""
@@ -232,7 +238,7 @@ class _Writer:
                 written.append(_escape(re.sub(r"\s+", " ", child)))
             elif child.tag == "br":
                 written.append(" \\ ")
-            elif child.classes & {"row-link", "hidden"}:
+            elif child.classes & UNPRINTED:
                 continue
             else:
                 written.append(self._inline(child, self.inline(child.children)))
