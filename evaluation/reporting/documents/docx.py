@@ -158,6 +158,7 @@ def _styles(text: str) -> str:
     text = re.sub(r"<w:rFonts [^>]*/>", '<w:rFonts w:ascii="Arial" w:hAnsi="Arial" w:cs="Arial" w:eastAsia="Arial"/>', text)
     text = re.sub(r'<w:lang [^>]*/>', '<w:lang w:val="en-GB" w:eastAsia="en-GB" w:bidi="ar-SA"/>', text)
     text = re.sub(r'w:color w:val="(?:0F4761|4F81BD|345A8A|156082|595959|272727|2F5496|1F3763)"[^/]*/', 'w:color w:val="12436D"/', text)
+    text = re.sub(r'(w:styleId="TableCaption".*?<w:keepNext ?/>)', r'\1<w:spacing w:before="200" w:after="60"/>', text, count=1, flags=re.S)
     text = re.sub(r'(<w:style w:type="table"[^>]*w:styleId="Table".*?<w:tblPr>)', r'\1<w:tblBorders><w:top w:val="single" w:sz="8" w:color="0B0C0C"/><w:bottom w:val="single" w:sz="4" w:color="B1B4B6"/><w:insideH w:val="single" w:sz="4" w:color="B1B4B6"/></w:tblBorders>', text, count=1, flags=re.S)
     return text
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from evaluation.reporting.documents.tree import Node
+from evaluation.reporting.documents.tree import UNPRINTED, Node
 
 TWIPS_PER_POINT = 20
 SIDES_POINTS = 12.0
@@ -17,7 +18,7 @@ LETTER_POINTS, HEAD_POINTS = 0.58, 0.66
 SIZES = {True: (7.5, 6.5, 6.0), False: (8.5, 7.5)}
 """Sizes of letters tried in turn, in points, by whether the edition is the technical one."""
 
-_PARTS = re.compile(r"[\s\u200b]")
+_SPACES, _PARTS = re.compile(r"\s+"), re.compile(r"[\s\u200b]")
 _LOOK = '<w:tblLook w:firstRow="1" w:lastRow="0" w:firstColumn="1" w:lastColumn="0" w:noHBand="0" w:noVBand="0" w:val="00A0" />'
 
 
@@ -54,11 +55,20 @@ def table_xml(table: Node, room: int, technical: bool) -> str:
         bold, repeated = ("<w:b/>", '<w:tblHeader w:val="on" />') if at < heads else ("", "")
         inner = "".join(f"{start}{bold}{letters}{escape(words)}</w:t></w:r></w:p></w:tc>" for start, words in zip(starts, row, strict=False))
         written.append(f"<w:tr><w:trPr><w:cantSplit/>{repeated}</w:trPr>{inner}</w:tr>")
-    above = f'<w:p><w:pPr><w:pStyle w:val="TableCaption" /></w:pPr><w:r><w:t xml:space="preserve">{escape(said)}</w:t></w:r></w:p>'
+    above = f'<w:p><w:pPr><w:pStyle w:val="TableCaption" /></w:pPr>{"".join(_runs(caption)) if caption else ""}</w:p>'
     grid = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
     title = f'<w:tblCaption w:val="{escape(said, {chr(34): "&quot;"})}" />'
     return (f'{above}<w:tbl><w:tblPr><w:tblStyle w:val="Table" /><w:tblW w:type="dxa" w:w="{sum(widths)}"/><w:tblLayout w:type="fixed"/>{_LOOK}{title}</w:tblPr>'
             f"<w:tblGrid>{grid}</w:tblGrid>{''.join(written)}</w:tbl>")
+
+
+def _runs(node: Node, bold: bool = False) -> Iterator[str]:
+    """Words of a caption, those that stand out in bold."""
+    for child in node.children:
+        if isinstance(child, str):
+            yield f'<w:r>{"<w:rPr><w:b/></w:rPr>" if bold else ""}<w:t xml:space="preserve">{escape(_SPACES.sub(" ", child))}</w:t></w:r>'
+        elif not child.classes & UNPRINTED:
+            yield from _runs(child, bold or child.tag in ("strong", "b"))
 
 
 def column_widths(rows: list[list[str]], room: float, size: float) -> tuple[list[float], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import xml.etree.ElementTree
 import zipfile
 from datetime import date
 
@@ -189,6 +190,22 @@ def test_the_docx_gives_columns_the_width_of_their_words_and_keeps_rows_whole():
     assert re.findall(r'<w:tcW w:type="dxa" w:w="(\d+)"', drawn[1])[3:6] == [str(width) for width in widths]
     assert 'w:firstColumn="1"' in drawn[1] and "B_referred_within_area_0" in drawn[1]
     assert drawn[0].count("<w:b/>") == 2
+
+
+def test_a_table_of_the_docx_keeps_place_caption_and_every_cell_as_it_is_printed():
+    table = ('<table id="q"><caption><span class="number">Table 2: </span><strong class="simulated">SIMULATED.</strong> Rows &amp; signs</caption><thead><tr><th scope="col">A "b"</th></tr></thead>'
+             '<tbody><tr><th scope="row">1 &lt; 2 &amp; 3 <a class="row-link" href="#r">row 4</a></th></tr><tr><th scope="row"></th></tr></tbody></table><p>After it.</p>')
+    body = zipfile.ZipFile(io.BytesIO(edition_docx(page(extra=table), MADE))).read("word/document.xml").decode("utf-8")
+    xml.etree.ElementTree.fromstring(body)
+    drawn = re.findall(r"<w:tbl>.*?</w:tbl>", body, re.S)[1]
+    assert re.findall(r"<w:t [^>]*>([^<]*)</w:t>", drawn) == ['A "b"', "1 &lt; 2 &amp; 3", ""] and 'w:tblCaption w:val="Table 2: SIMULATED. Rows &amp; signs"' in drawn
+    assert body.index("Figure 1: Days") < body.index("<w:b/></w:rPr><w:t xml:space=\"preserve\">SIMULATED.") < body.index(drawn) < body.index("After it.")
+    assert "\ue000" not in body and 'w:name="q"' in body
+
+
+def test_cells_that_span_others_are_refused():
+    with pytest.raises(ValueError, match="span others: Wide"):
+        edition_docx(page(extra='<table><caption>Wide</caption><tr><td colspan="2">a</td></tr></table>'), MADE)
 
 
 def test_widths_of_columns_add_up_and_hold_the_longest_word():
