@@ -15,6 +15,7 @@ from evaluation.reporting.disclosure.system import CellSystem
 
 RELEASE = "release.json"
 CHANGED = "differs from the earlier release by fewer than the threshold"
+HELD = "is held back in the earlier release"
 
 
 @dataclass(frozen=True)
@@ -54,28 +55,84 @@ def read_earlier(folder: Path) -> Earlier:
         raise ContractError(f"not a release of this project ({type(error).__name__})", where=str(path.name), mend="name the folder `release` of an earlier run") from error
 
 
-def narrow_changes(system: CellSystem, earlier: Earlier, profile: Profile) -> dict[int, str]:
-    """Counts that must go because the earlier release shows them a little differently: the difference is a group of its own.
+def tie_earlier(system: CellSystem, earlier: Earlier, profile: Profile) -> tuple[dict[int, str], dict[int, str]]:
+    """Add to the system what the earlier release shows: what is the same is known for good, what differs is a group of its own.
 
-    A difference below the threshold points at the pupils who joined or left. It can be read only where neither release rounds.
+    It can be read only where neither release rounds. Groups that nobody prints are looked at too: what is left between two
+    counts of the earlier release is known as soon as both are. Parts that are new (an area that joined) are tied to the change
+    of their total where the numbers agree, as an intruder would tie them.
+
+    Returns
+    -------
+    dict
+        Changes by fewer than the threshold: groups that must not be known.
+    dict
+        Counts to hold back with them, with the reason: those that changed so little; those that sums tie to others and that the
+        earlier release holds back; totals that would show a part which is there no longer and was held back.
     """
-    found = {}
-    for at, before in _exact(system, earlier, profile):
-        if 0 < abs(system.values[at] - before) < profile.threshold:
-            found[at] = CHANGED
+    if earlier.rounding_base > 1 or profile.rounding_base > 1:
+        return {}, {}
+    before, printed = _known_before(system, earlier), list(system.printed)
+    tied = {at for total, parts in system.equations for at in (total, *parts)}
+    small: dict[int, str] = {}
+    kept = {at: HELD for at in sorted(tied) if printed[at] and system.keys[at] in earlier.counts and earlier.counts[system.keys[at]] is None}
+    for at, was in before.items():
+        change = system.values[at] - was
+        if change == 0:
+            system.structural[at] = True
+        elif abs(change) < profile.threshold:
+            small[_changed(system, at, was)] = CHANGED
+            if printed[at]:
+                kept[at] = CHANGED
+    old, new = _parts(earlier.counts), _parts({key: at for at, key in enumerate(system.keys[: len(printed)]) if printed[at]})
+    for (population, place, dimension), gone in old.items():
+        total, was = system.index.get((population, place)), earlier.counts.get((population, place))
+        here = new.get((population, place, dimension), {})
+        if total is None or was is None or system.structural[total]:
+            continue
+        joined, left = [here[v] for v in here if v not in gone], [gone[v] for v in gone if v not in here]
+        if joined and not left and system.values[total] - was == sum(system.values[at] for at in joined):
+            system.equate(_changed(system, total, was), joined)
+        elif left and None in left:
+            kept[total] = CHANGED
+    return small, {at: reason for at, reason in kept.items() if not system.structural[at]}
+
+
+def _changed(system: CellSystem, at: int, was: int) -> int:
+    """The cell of what a count differs by from the earlier one, which everybody knows."""
+    change = system.values[at] - was
+    then = system.add(("earlier", at), was, name=f"{system.names[at]} in the earlier release", structural=True)
+    cell = system.add(("change of", at), abs(change), printed=False, name=f"change of {system.names[at]} since the earlier release")
+    more, less = (at, then) if change > 0 else (then, at)
+    system.equate(more, [less, cell])
+    return cell
+
+
+def _parts(keyed: Mapping[Any, Any]) -> dict[tuple[Any, tuple, str], dict[str, Any]]:
+    """What is kept under each key, by population, place of the total and dimension summed over, then by value of that dimension."""
+    found: dict[tuple[Any, tuple, str], dict[str, Any]] = {}
+    for key, value in keyed.items():
+        if isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], tuple):
+            for dimension, label in key[1]:
+                found.setdefault((key[0], tuple(item for item in key[1] if item[0] != dimension), dimension), {})[label] = value
     return found
 
 
-def mark_known(system: CellSystem, earlier: Earlier, profile: Profile) -> None:
-    """Counts that the earlier release shows and that have not changed are known for good: suppressing them now protects nothing."""
-    for at, before in _exact(system, earlier, profile):
-        if system.values[at] == before:
-            system.structural[at] = True
-
-
-def _exact(system: CellSystem, earlier: Earlier, profile: Profile) -> list[tuple[int, int]]:
-    """Cells that both releases print without rounding, with the earlier count."""
-    if earlier.rounding_base > 1 or profile.rounding_base > 1:
-        return []
-    printed = [(at, earlier.counts.get(key)) for at, key in enumerate(system.keys) if system.printed[at]]
-    return [(at, before) for at, before in printed if before is not None]
+def _known_before(system: CellSystem, earlier: Earlier) -> dict[int, int]:
+    """Earlier counts by cell, printed then or worked out from those that were, through the sums of today."""
+    known = {at: was for at, key in enumerate(system.keys) if system.printed[at] and (was := earlier.counts.get(key)) is not None}
+    waiting = list(system.equations)
+    while waiting:
+        later = []
+        for total, parts in waiting:
+            missing = [at for at in (total, *parts) if at not in known]
+            if len(missing) == 1 and not system.printed[missing[0]]:
+                value = sum(known[p] for p in parts) if missing[0] == total else known[total] - sum(known[p] for p in parts if p != missing[0])
+                if value >= 0:
+                    known[missing[0]] = value
+            elif missing:
+                later.append((total, parts))
+        if len(later) == len(waiting):
+            return known
+        waiting = later
+    return known

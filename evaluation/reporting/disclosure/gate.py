@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from evaluation.errors import ContractError, GateError
 from evaluation.registers.entries import Table
 from evaluation.reporting.disclosure.bounds import round_counts
 from evaluation.reporting.disclosure.content import scan_frame
-from evaluation.reporting.disclosure.earlier import Earlier, mark_known, narrow_changes
+from evaluation.reporting.disclosure.earlier import Earlier, tie_earlier
 from evaluation.reporting.disclosure.honesty import contradiction, ratio_of, share_scale
 from evaluation.reporting.disclosure.network import Disagreement, Where, build_system, row_words
 from evaluation.reporting.disclosure.primary import risky_counts
@@ -97,20 +97,19 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
     admitted = _admit_all(tables, label, profile, refused)
     counted = {n: (s, f) for n, (_, s, f) in admitted.items() if s.about == "pupils"}
     system, where = _one_system(counted, admitted, refused)
-    if earlier is not None:
-        mark_known(system, earlier, profile)
+    changed, kept = tie_earlier(system, earlier, profile) if earlier is not None else ({}, {})
     risky = risky_counts(system, profile, [a for s, _ in counted.values() for a in s.attributes])
-    if earlier is not None:
-        risky |= {at: reason for at, reason in narrow_changes(system, earlier, profile).items() if at not in risky}
-    suppression = _suppress(system, risky, profile)
+    risky |= {at: reason for at, reason in changed.items() if at not in risky}
+    suppression = _suppress(system, risky, profile, kept)
     log: list[LogEntry] = []
     cleared = []
     unsafe = set(suppression.unsafe) if suppression else set()
+    unsafe |= {at for total, parts in system.equations if any(u in unsafe and not system.printed[u] for u in (total, *parts)) for at in (total, *parts)}
     for name, (table, spec, frame) in admitted.items():
         if spec.about == "pupils" and any(where.get((name, r, c)) in unsafe for r in frame.index for c in spec.counts):
             refused.append(LogEntry(name, "", "", REFUSED, "a count in it can be worked out whatever else is suppressed"))
         elif spec.about == "pupils":
-            cleared.append(_clear_counts(table, spec, frame, profile, system, where, risky, suppression, log))
+            cleared.append(_clear_counts(table, spec, frame, profile, system, where, {**kept, **risky}, suppression, log))
     shown = {c.table.name: c for c in cleared}
     for name, (table, spec, frame) in admitted.items():
         if spec.about in ("pupils", "sentences"):
@@ -160,14 +159,14 @@ def _one_system(counted: dict[str, tuple[Disclosure, Any]], admitted: dict[str, 
             del counted[error.table], admitted[error.table]
 
 
-def _suppress(system: CellSystem, risky: Mapping[int, str], profile: Profile) -> Suppression | None:
+def _suppress(system: CellSystem, risky: Mapping[int, str], profile: Profile, kept: Iterable[int] = ()) -> Suppression | None:
     """What must go with the risky counts; None where nothing is counted."""
     if not system.size:
         return None
     primary = np.zeros(system.size, dtype=bool)
     primary[list(risky)] = True
     try:
-        return suppress_cells(system, primary, threshold=profile.threshold, rounding_base=profile.rounding_base)
+        return suppress_cells(system, primary, threshold=profile.threshold, rounding_base=profile.rounding_base, kept=kept)
     except RuntimeError as error:
         raise GateError(f"the release was not written: {error}", where="disclosure control", mend="see which table's counts do not add up (x-disclosure)") from error
 

@@ -11,6 +11,7 @@ Salazar-Gonzalez, Management Science 47 (2001).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,7 @@ def required_ranges(values: np.ndarray, threshold: int) -> tuple[np.ndarray, np.
     return low, low + threshold
 
 
-def suppress_cells(system: CellSystem, primary: np.ndarray, *, threshold: int, rounding_base: int = 1) -> Suppression:
+def suppress_cells(system: CellSystem, primary: np.ndarray, *, threshold: int, rounding_base: int = 1, kept: Iterable[int] = ()) -> Suppression:
     """Find the further cells to suppress, and prove the result.
 
     Parameters
@@ -59,6 +60,8 @@ def suppress_cells(system: CellSystem, primary: np.ndarray, *, threshold: int, r
         Smallest count that may be shown.
     rounding_base : int
         To which shown counts are rounded.
+    kept : iterable of int
+        Cells to hide beside them, as another release does; one that can be worked out all the same is shown.
 
     Returns
     -------
@@ -66,12 +69,14 @@ def suppress_cells(system: CellSystem, primary: np.ndarray, *, threshold: int, r
     """
     primary = np.asarray(primary, dtype=bool)
     need_low, need_high = required_ranges(system.numbers(), threshold)
-    hidden = primary.copy()
+    hidden, kept = primary.copy(), set(kept)
+    hidden[list(kept)] = True
     unsafe: set[int] = set()
     for _ in range(ROUNDS):
         unsafe |= _search(system, primary, hidden, need_low, need_high, rounding_base, unsafe)
         bounds, weak = prove(system, primary, hidden, threshold=threshold, rounding_base=rounding_base)
         weak = [cell for cell in weak if cell not in unsafe]
+        hidden[[cell for cell in weak if cell in kept and not primary[cell]]] = False
         if not weak:
             break
         for cell in weak:  # whole numbers bind more tightly: ask for more room there
