@@ -132,8 +132,9 @@ def _greatest_need(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol) 
         return HeadlineRow("greatest_need", f"No referred pupil who could be analysed missed half of the sessions when chosen.{NOT_THEIRS}")
     threshold = smallest_count(protocol)
     few = is_small(row["n_treated"], threshold) or is_small(row["n_comparison"], threshold)
-    counts = (f"{count_words(row['n_treated'], threshold)} {'eligible' if stem == 'A_' else 'referred'} pupils who missed half of their sessions or more when chosen, set beside "
-              f"{count_words(row['n_comparison'], threshold)} like them")  # fmt: skip
+    counts = f"{count_words(row['n_treated'], threshold)} {'eligible' if stem == 'A_' else 'referred'} pupils who missed half of their sessions or more when chosen"
+    if not is_small(row["n_treated"], threshold):  # with two partners each, the number of partners would tell how few they are
+        counts = f"{counts}, set beside {count_words(row['n_comparison'], threshold)} like them"
     source = {"source_table": "subgroups", "source_key": f"{row['analysis']}, severity, severe"}
     if few or is_missing(row["estimate"]) or is_missing(row["conf_low"]):
         known = None if is_small(row["n_treated"], threshold) else float(row["n_treated"])

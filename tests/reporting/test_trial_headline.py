@@ -164,8 +164,7 @@ def test_a_count_below_the_threshold_of_the_registered_profile_stands_in_no_sent
     few = severe(estimate, None if estimate is None else -1.0, None if estimate is None else 5.0)
     few.loc[0, ["n_treated", "n_comparison"]] = [9, 18]
     row = trial_headline(tables(subgroups=few), protocol(), label=label).set_index("key").loc["greatest_need"]
-    assert row["text"] == ("Too few to say: fewer than 10 referred pupils who missed half of their sessions or more when chosen, set beside 18 like them. "
-                           "The effect above must not be read as theirs.")  # fmt: skip
+    assert row["text"] == ("Too few to say: fewer than 10 referred pupils who missed half of their sessions or more when chosen. The effect above must not be read as theirs."), "18 partners would tell 9"
     assert pd.isna(row["value"]) and pd.isna(row["conf_low"])
     few.loc[0, ["n_treated", "n_comparison"]] = [10, 9]
     assert "10 referred pupils" in (text := said(trial_headline(tables(subgroups=few), protocol(), label=label))["greatest_need"]) and "fewer than 10 like them" in text

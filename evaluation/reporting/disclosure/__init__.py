@@ -3,9 +3,10 @@
 from evaluation.reporting.disclosure.bounds import Bounds, cell_bounds, shown_as
 from evaluation.reporting.disclosure.content import identifiers_in, scan_frame
 from evaluation.reporting.disclosure.earlier import Earlier, read_earlier
-from evaluation.reporting.disclosure.gate import Clearance, ClearedTable, LogEntry, clear_tables, prove_clearance
+from evaluation.reporting.disclosure.gate import clear_tables, prove_clearance
 from evaluation.reporting.disclosure.primary import check_points, check_sum, risky_counts
 from evaluation.reporting.disclosure.profiles import PROFILES, Profile, find_profile
+from evaluation.reporting.disclosure.result import Clearance, ClearedTable, LogEntry
 from evaluation.reporting.disclosure.secondary import Suppression, prove, suppress_cells
 from evaluation.reporting.disclosure.sentences import judge_sentence
 from evaluation.reporting.disclosure.spec import Disclosure, disclosure_of

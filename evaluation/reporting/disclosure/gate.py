@@ -3,71 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evaluation.errors import ContractError, GateError
 from evaluation.registers.entries import Table
-from evaluation.reporting.disclosure.bounds import round_counts
 from evaluation.reporting.disclosure.content import scan_frame
 from evaluation.reporting.disclosure.earlier import Earlier, tie_earlier
-from evaluation.reporting.disclosure.honesty import contradiction, ratio_of, share_scale
-from evaluation.reporting.disclosure.network import Disagreement, Where, build_system, row_words
+from evaluation.reporting.disclosure.honesty import contradiction
+from evaluation.reporting.disclosure.network import Disagreement, Where, build_system
 from evaluation.reporting.disclosure.primary import risky_counts
 from evaluation.reporting.disclosure.profiles import Profile
+from evaluation.reporting.disclosure.result import REFUSED, WITHHELD, Clearance, ClearedTable, LogEntry
+from evaluation.reporting.disclosure.rows import Proof, clear_counts
 from evaluation.reporting.disclosure.secondary import Suppression, prove, suppress_cells
 from evaluation.reporting.disclosure.sentences import beside, judge_sentence, rows_named
 from evaluation.reporting.disclosure.spec import Disclosure, disclosure_of
-from evaluation.reporting.disclosure.stated import SESSIONS_BASE, state_frame, sums_of_sessions
+from evaluation.reporting.disclosure.stated import state_frame
 from evaluation.reporting.disclosure.system import CellSystem
-from evaluation.reporting.disclosure.wording import people_counts
 from evaluation.reporting.text import is_missing
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SUPPRESSED, REFUSED, WITHHELD, RELEASED = "suppressed", "refused", "withheld", "released"
-SMALL_IN_WORDS = "its words state a number of people below the threshold"
-SECONDARY = "would let a suppressed count be worked out"
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """One thing that was held back, and why. ``count`` is the unweighted count behind it: for the checker alone."""
-
-    table: str
-    row: str
-    column: str
-    action: str
-    reason: str
-    count: int | None = None
-
-
-@dataclass(frozen=True)
-class ClearedTable:
-    """A table that may leave. ``frame`` holds only columns that may; ``hidden`` marks suppressed values, which are missing."""
-
-    table: Table
-    spec: Disclosure
-    frame: pd.DataFrame
-    hidden: pd.DataFrame
-    smallest: int | None
-    behind: str
-
-
-@dataclass(frozen=True)
-class Clearance:
-    """What the gate let through and held back, and the system on which that was proved."""
-
-    profile: Profile
-    cleared: tuple[ClearedTable, ...]
-    refused: tuple[LogEntry, ...]
-    log: tuple[LogEntry, ...]
-    system: CellSystem
-    suppression: Suppression | None
-    where: Where = field(default_factory=dict)
 
 
 def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Profile, label: str, earlier: Earlier | None = None) -> Clearance:
@@ -105,11 +63,12 @@ def clear_tables(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Prof
     cleared = []
     unsafe = set(suppression.unsafe) if suppression else set()
     unsafe |= {at for total, parts in system.equations if any(u in unsafe and not system.printed[u] for u in (total, *parts)) for at in (total, *parts)}
+    proof = Proof(system, where, {**kept, **risky}, suppression)
     for name, (table, spec, frame) in admitted.items():
         if spec.about == "pupils" and any(where.get((name, r, c)) in unsafe for r in frame.index for c in spec.counts):
             refused.append(LogEntry(name, "", "", REFUSED, "a count in it can be worked out whatever else is suppressed"))
         elif spec.about == "pupils":
-            cleared.append(_clear_counts(table, spec, frame, profile, system, where, {**kept, **risky}, suppression, log))
+            cleared.append(clear_counts(table, spec, frame, profile, proof, log))
     shown = {c.table.name: c for c in cleared}
     for name, (table, spec, frame) in admitted.items():
         if spec.about in ("pupils", "sentences"):
@@ -208,76 +167,6 @@ def _admit(table: Table, frame: pd.DataFrame, label: str) -> tuple[Disclosure | 
 def _as_it_is(table: Table, spec: Disclosure, frame: pd.DataFrame) -> ClearedTable:
     kept = state_frame(table, spec, frame[[c for c in frame.columns if c not in spec.withheld]])
     return ClearedTable(table, spec, kept, kept.isna() & False, None, spec.why or spec.about)
-
-
-def _clear_counts(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: Profile, system: CellSystem, where: Where, risky: Mapping[int, str],
-                  suppression: Suppression | None, log: list[LogEntry]) -> ClearedTable:
-    """Blank what must go, round what stays, and note each."""
-    kept = frame[[c for c in frame.columns if c not in spec.withheld]].copy()
-    hidden = kept.isna() & False
-    gone = suppression.suppressed if suppression is not None else np.zeros(0, dtype=bool)
-    smallest, sums = None, sums_of_sessions(table, spec)
-
-    def hide(row: int, column: str, reason: str, count: int | None) -> None:
-        if not is_missing(frame.at[row, column]) and not hidden.at[row, column]:
-            hidden.at[row, column] = True
-            log.append(LogEntry(table.name, row_words(spec, frame, row), column, SUPPRESSED, reason, count))
-
-    for row in kept.index:
-        counts = {c: where.get((table.name, row, c)) for c in spec.counts}
-        for column, at in counts.items():
-            if at is None:
-                continue
-            if gone[at]:
-                hide(row, column, _said(risky.get(at, SECONDARY), profile), system.values[at])
-            elif system.values[at] > 0:
-                smallest = system.values[at] if smallest is None else min(smallest, system.values[at])
-        for column, behind in {**spec.shares, **spec.reveals}.items():
-            lost = [c for c in behind if counts.get(c) is not None and gone[counts[c]]]
-            if lost:
-                hide(row, column, f"built on the suppressed count `{lost[0]}`", system.values[counts[lost[0]]])
-        for column, behind in spec.based_on.items():
-            few = [c for c in behind if counts.get(c) is not None and system.values[counts[c]] < profile.threshold]
-            if few:
-                hide(row, column, f"rests on fewer than {profile.threshold} ({few[0]})", system.values[counts[few[0]]])
-        if spec.residual is not None:
-            behind = [system.values[counts[c]] for c in spec.residual["counts"] if counts.get(c) is not None]
-            if behind and sum(behind) - int(spec.residual["parameters"]) < profile.residual_df:
-                for column in spec.based_on:
-                    hide(row, column, f"fewer than {profile.residual_df} residual degrees of freedom", None)
-        for column in sums & set(kept.columns):
-            if not is_missing(frame.at[row, column]) and 0 < frame.at[row, column] < SESSIONS_BASE:
-                hide(row, column, f"fewer than {SESSIONS_BASE:,} sessions, which may be those of a few pupils", None)
-        few = next((c for c in spec.schools if not is_missing(frame.at[row, c]) and 0 < frame.at[row, c] < profile.schools_minimum), None)
-        for column in {**spec.shares, **spec.based_on, **spec.reveals} if few is not None else ():
-            if column not in spec.schools:
-                hide(row, column, f"rests on fewer than {profile.schools_minimum} schools ({few})", None)
-        for column, behind in spec.texts.items():
-            lost = [c for c in behind if counts.get(c) is not None and (gone[counts[c]] or 0 < system.values[counts[c]] < profile.threshold)]
-            if lost or any(0 < c.value < profile.threshold for c in people_counts(str(frame.at[row, column]))):
-                hide(row, column, f"its words rest on `{lost[0]}`, which is small or suppressed" if lost else SMALL_IN_WORDS, None)
-    _round(kept, table, spec, profile)
-    kept = state_frame(table, spec, kept)
-    return ClearedTable(table, spec, kept.where(~hidden), hidden, smallest, "pupils")
-
-
-def _round(kept: pd.DataFrame, table: Table, spec: Disclosure, profile: Profile) -> None:
-    """Round counts, and work shares out anew from rounded counts, which would otherwise give the counts away."""
-    if profile.rounding_base == 1:
-        return
-    scales = {c: share_scale(table.column(c).unit, kept[c].to_numpy(dtype=float, na_value=np.nan), ratio_of(kept, *of)) for c, of in spec.shares.items() if c in kept and {*of} <= set(kept)}
-    for column in spec.counts:
-        if column in kept:
-            kept[column] = kept[column].where(kept[column].isna(), round_counts(kept[column].astype(float).to_numpy(), profile.rounding_base)).astype(kept[column].dtype)
-    for column, (part, whole) in spec.shares.items():
-        if column in kept:
-            scale = scales[column]
-            ratio = kept[part].astype(float) / kept[whole].astype(float).where(kept[whole].astype(float) != 0)
-            kept[column] = (ratio.clip(upper=1.0) * scale).where(kept[column].notna())
-
-
-def _said(reason: str, profile: Profile) -> str:
-    return f"{reason} ({profile.threshold})" if reason.endswith("threshold") else reason
 
 
 def _rests_on_little(named: str, shown: Mapping[str, ClearedTable]) -> bool:

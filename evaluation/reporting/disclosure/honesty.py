@@ -202,8 +202,8 @@ def _hidden_totals(table: Table, spec: Disclosure, frame: pd.DataFrame, profile:
         for column in (c for c in spec.counts if dimension in spec.by.get(c, spec.dimensions)):
             values = numbers(frame, column)
             keys = [frame[d] for d in others] or [np.zeros(len(frame))]
-            grouped = frame.assign(_n=values)["_n"].groupby(keys, dropna=False)
-            whole, several = grouped.transform("sum").to_numpy(dtype=float), grouped.transform(lambda v: (v > 0).sum()).to_numpy(dtype=float)
+            both = frame.assign(_n=values, _s=(values > 0).astype(float))[["_n", "_s"]].groupby(keys, dropna=False).transform("sum")
+            whole, several = both["_n"].to_numpy(dtype=float), both["_s"].to_numpy(dtype=float)
             is_sum = (values >= SURELY) & (2 * values == whole) & (several >= 3)
             if is_sum.any():
                 row = frame.index[is_sum][0]

@@ -49,14 +49,16 @@ def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple
     """
     system, where = CellSystem(), {}
     for name, (spec, frame) in tables.items():
+        texts = {d: [str(v) for v in frame[d]] for d in spec.dimensions}
+        words = [", ".join(row) or "the whole" for row in zip(*texts.values(), strict=True)] if texts else ["the whole"] * len(frame)
         for column, population in spec.counts.items():
-            for row in frame.index:
-                value = frame.at[row, column]
+            split = [(d, texts[d], None if total is None else str(total)) for d, total in sorted(spec.dimensions.items()) if d in spec.by.get(column, spec.dimensions)]
+            for i, (row, value) in enumerate(zip(frame.index, frame[column], strict=True)):
                 if is_missing(value):
                     continue
-                key = (population, coordinates(spec, frame, row, column))
+                key = (population, tuple((d, labels[i]) for d, labels, total in split if labels[i] != total))
                 try:
-                    where[name, row, column] = system.add(key, int(value), name=f"{name}, {row_words(spec, frame, row)}, {column}")
+                    where[name, row, column] = system.add(key, int(value), name=f"{name}, {words[i]}, {column}")
                 except ValueError as error:
                     raise Disagreement(name, f"column `{column}` disagrees with another table about one count: {error}; correct it, or give the populations two names") from error
     _margins(system)
@@ -111,7 +113,9 @@ def _parts(system: CellSystem, where: Where, name: str, spec: Disclosure, frame:
         for row in frame.index:
             p, w = where.get((name, row, part)), where.get((name, row, whole))
             if p is not None and w is not None and system.values[p] <= system.values[w]:
-                system.rest(w, [p], f"{name}, {row_words(spec, frame, row)}, {whole} without {part}")
+                left = system.rest(w, [p], f"{name}, {row_words(spec, frame, row)}, {whole} without {part}")
+                if system.values[left] == 0 and system.values[w] > 0 and (part, whole) not in spec.certain:
+                    system.uniform.add(left)
 
 
 def _near(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:

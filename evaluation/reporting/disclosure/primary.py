@@ -43,6 +43,7 @@ def risky_counts(system: CellSystem, profile: Profile, attributes: Sequence[str]
         elif value == 0 and profile.zeros_disclosive and system.printed[at]:
             risky[at] = ZERO
     if profile.class_disclosure:
+        risky |= {at: CLASS for at in system.uniform if at not in risky}
         risky |= {at: CLASS for at in _class_cells(system, attributes) if at not in risky}
     return risky
 

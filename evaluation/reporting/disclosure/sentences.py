@@ -12,7 +12,7 @@ from evaluation.reporting.text import is_missing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evaluation.reporting.disclosure.gate import Clearance, ClearedTable
+    from evaluation.reporting.disclosure.result import Clearance, ClearedTable
 
 HELD, SMALL, FINE = "states counts of `{0}`, in which something is held back", "states a count that is suppressed or below the threshold", ""
 UNSEEN = "states a count ({0}) that no released table shows{1}"
@@ -44,7 +44,7 @@ def judge_sentence(text: str, rows: Iterable[str], clearance: Clearance, *, extr
         one such count over another, or its rows hold nothing back; another measure where its rows hold nothing back.
     """
     named = [str(r) for r in rows]
-    shown = {c.table.name: c for c in clearance.cleared}
+    shown = clearance.tables
     refused = {r.table for r in clearance.refused}
     known = [n for n in named if table_of(n) in shown or table_of(n) in refused]
     if kinds := identifiers_in(text):
@@ -68,15 +68,14 @@ def _judge_counts(text: str, known: list[str], shown: Mapping[str, ClearedTable]
     """Counts of people are small, suppressed, unrounded or not shown by any table."""
     profile = clearance.profile
     stated = people_counts(text)
-    seen = _counts_shown(known, shown) if known else _all_counts(clearance, shown)
+    seen = _counts_shown(known, shown) if known else clearance.shown_counts
     told = _told_by_the_protocol(known, shown)
     counts = [c for c in [c.value for c in stated if not c.bound] + extra if c and c not in told]
     if any(c < profile.threshold for c in counts) or any(0 < c.value < profile.threshold and c.value not in told for c in stated):
         return SMALL
-    hidden = _hidden_counts(clearance)
     for count in counts:
-        if count not in seen:
-            return SMALL if count in hidden else UNSEEN.format(count, " in the rows behind it" if known else "")
+        if count not in seen or (not known and count in clearance.hidden_counts):
+            return SMALL if count in clearance.hidden_counts else UNSEEN.format(count, " in the rows behind it" if known else "")
         if profile.rounding_base > 1 and count % profile.rounding_base:
             return ROUNDED.format(profile.rounding_base)
     return FINE
@@ -96,12 +95,11 @@ def table_of(named: str) -> str:
 
 def rows_named(named: str, frame: pd.DataFrame) -> list[int]:
     """Rows of a frame that "table: column=value, ..." or "table: word, ..." names; all where it names none."""
-    conditions = [c.strip() for c in named.partition(":")[2].split(",") if c.strip()]
     rows = list(frame.index)
-    for condition in conditions:
+    for condition in (c.strip() for c in named.partition(":")[2].split(",") if c.strip()):
         column, equals, value = (part.strip() for part in condition.partition("="))
         if equals and column in frame.columns:
-            rows = [r for r in rows if str(frame.at[r, column]) == value]
+            rows = [r for r, v in zip(rows, frame[column].loc[rows], strict=True) if str(v) == value]
         elif not equals:
             rows = [r for r in rows if any(str(v).startswith(condition) for v in frame.loc[r].to_numpy())] or rows
     return rows
@@ -113,18 +111,17 @@ def _holds_back(named: str, cleared: ClearedTable) -> bool:
 
 
 def _counts_shown(known: Iterable[str], shown: Mapping[str, ClearedTable]) -> set[int]:
+    """Counts in the rows named."""
     found: set[int] = set()
     for name in known:
         cleared = shown[table_of(name)]
-        found |= _whole_numbers(cleared, [c for c in cleared.spec.counts if c in cleared.frame], rows_named(name, cleared.frame))
+        rows = rows_named(name, cleared.frame)
+        for column in cleared.spec.counts:
+            if column in cleared.frame:
+                found |= cleared.whole_numbers(column, rows)
         if cleared.spec.about == "sentences" and {"value", "unit"} <= set(cleared.frame.columns):
-            rows = [r for r in rows_named(name, cleared.frame) if str(cleared.frame.at[r, "unit"]) == "pupils"]
-            found |= _whole_numbers(cleared, ["value"], rows)
+            found |= cleared.whole_numbers("value", [r for r in rows if str(cleared.frame.at[r, "unit"]) == "pupils"])
     return found
-
-
-def _all_counts(clearance: Clearance, shown: Mapping[str, ClearedTable]) -> set[int]:
-    return _counts_shown([c.table.name for c in clearance.cleared if c.spec.about == "pupils"], shown)
 
 
 def _told_by_the_protocol(known: Iterable[str], shown: Mapping[str, ClearedTable]) -> set[int]:
@@ -133,20 +130,10 @@ def _told_by_the_protocol(known: Iterable[str], shown: Mapping[str, ClearedTable
     for name in known:
         cleared = shown[table_of(name)]
         if cleared.spec.about in ("no pupils", "published statistics"):
-            columns = [c.name for c in cleared.table.columns if c.name in cleared.frame and names_people(c) and c.type in ("integer", "number")]
-            found |= _whole_numbers(cleared, columns, rows_named(name, cleared.frame))
+            for column in cleared.table.columns:
+                if column.name in cleared.frame and column.type in ("integer", "number") and names_people(column):
+                    found |= cleared.whole_numbers(column.name, rows_named(name, cleared.frame))
     return found
-
-
-def _whole_numbers(cleared: ClearedTable, columns: list[str], rows: list[int]) -> set[int]:
-    return {round(float(v)) for v in cleared.frame.loc[rows, columns].to_numpy().ravel() if not is_missing(v)}
-
-
-def _hidden_counts(clearance: Clearance) -> set[int]:
-    if clearance.suppression is None:
-        return set()
-    gone = clearance.suppression.suppressed
-    return {clearance.system.values[at] for at in clearance.where.values() if gone[at]}
 
 
 def beside(row: Mapping[str, Any]) -> list[int]:

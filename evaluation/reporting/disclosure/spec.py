@@ -10,7 +10,7 @@ from evaluation.errors import ContractError
 from evaluation.registers.entries import Table
 
 KEYS = ("about", "why", "dimensions", "counts", "shares", "based_on", "parts", "partition", "chain", "sums", "residual", "words", "codes", "plain", "withheld", "reveals", "sentences",
-        "attributes", "rests_on", "only", "apart", "not_parts", "near", "no_totals", "schools", "texts", "gives")
+        "attributes", "rests_on", "only", "apart", "not_parts", "near", "no_totals", "schools", "texts", "gives", "certain", "together", "pooled", "decimals")
 ABOUT = ("pupils", "sentences", "published statistics", "no pupils", "not for release")
 
 
@@ -80,6 +80,14 @@ class Disclosure:
     gives : tuple of str
         For a table without counts: counts of other tables that can be worked out from it ("table.column: column=value"); it
         stays where one of them is held back.
+    certain : tuple
+        Pairs of ``parts`` of which everybody knows that all of the whole may be in the part: no class disclosure.
+    together : tuple
+        Lists of count columns that go together, for one tells the others nearly (two partners for each pupil).
+    pooled : str or None
+        A dimension over whose groups the statistics make up that of all: the last small group's would follow from the rest.
+    decimals : mapping
+        Columns of statistics that are stated at fixed decimals.
     """
 
     about: str
@@ -110,6 +118,10 @@ class Disclosure:
     schools: tuple[str, ...]
     texts: Mapping[str, tuple[str, ...]]
     gives: tuple[str, ...]
+    certain: tuple[tuple[str, str], ...]
+    together: tuple[tuple[str, ...], ...]
+    pooled: str | None
+    decimals: Mapping[str, int]
 
 
 def disclosure_of(table: Table) -> Disclosure | None:
@@ -139,7 +151,9 @@ def disclosure_of(table: Table) -> Disclosure | None:
         sentences={k: _names(v) for k, v in given.get("sentences", {}).items()}, attributes=_names(given.get("attributes", [])),
         rests_on=_names(given.get("rests_on", [])), only={k: tuple(v) for k, v in given.get("only", {}).items()},
         apart={k: str(v) for k, v in given.get("apart", {}).items()}, not_parts=tuple(_names(v) for v in given.get("not_parts", [])), near=tuple((str(a), str(b)) for a, b in given.get("near", [])), no_totals=_names(given.get("no_totals", [])),
-        schools=_names(given.get("schools", [])), texts={k: _names(v) for k, v in given.get("texts", {}).items()}, gives=_names(given.get("gives", [])))
+        schools=_names(given.get("schools", [])), texts={k: _names(v) for k, v in given.get("texts", {}).items()}, gives=_names(given.get("gives", [])),
+        certain=tuple((str(a), str(b)) for a, b in given.get("certain", [])), together=tuple(_names(v) for v in given.get("together", [])), pooled=given.get("pooled"),
+        decimals={k: int(v) for k, v in given.get("decimals", {}).items()})
     if spec.about == "pupils":
         _check_columns(table, spec, where)
     return spec
@@ -161,7 +175,7 @@ def _check_columns(table: Table, spec: Disclosure, where: str) -> None:
     unaccounted = [name for name in names if name not in standing]
     missing = [name for name in standing if name not in names]
     doubled = sorted({name for name in standing if standing.count(name) > 1})
-    behind = {name for pair in (*spec.shares.values(), *spec.based_on.values(), *spec.reveals.values(), *spec.texts.values(), *spec.parts, *spec.not_parts, *spec.near) for name in pair} - set(spec.counts)
+    behind = {name for pair in (*spec.shares.values(), *spec.based_on.values(), *spec.reveals.values(), *spec.texts.values(), *spec.parts, *spec.not_parts, *spec.near, *spec.certain, *spec.together) for name in pair} - set(spec.counts)
     if unaccounted or missing or doubled or behind or not spec.counts:
         raise ContractError(f"columns without a standing: {unaccounted}; that do not exist: {missing}; with two: {doubled}; named as counts but none: {sorted(behind)}",
                             where=where, mend="give every column one place among dimensions, counts, shares, based_on, reveals, words, texts, codes, schools, plain, apart and withheld; name at least one count")

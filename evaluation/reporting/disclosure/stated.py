@@ -7,6 +7,7 @@
 | any other number with decimals | two decimals; below 1, three significant digits |
 | sums of sessions | to the nearest 1,000, for a pupil adds a known number of them; below 1,000 suppressed, other than 0 |
 | other whole numbers that are no counts | as they are |
+| a column whose entry says so (``decimals``) | at so many decimals |
 
 Counts have a rule of their own (the profile's rounding base), and published statistics are public as they stand.
 """
@@ -53,7 +54,9 @@ def state_frame(table: Table, spec: Disclosure, frame: pd.DataFrame) -> pd.DataF
     in_pounds = np.array([bool(MONEY.search(str(u))) for u in frame["unit"]], dtype=bool) if "unit" in frame else np.zeros(len(frame), dtype=bool)
     for column in frame.columns:
         kind = frame[column].dtype.kind
-        if kind == "f" and column not in spec.counts:
+        if column in spec.decimals:
+            stated[column] = np.round(frame[column].to_numpy(dtype=float), spec.decimals[column])
+        elif kind == "f" and column not in spec.counts:
             values = frame[column].to_numpy(dtype=float)
             unit = units.get(column)
             money = bool(MONEY.search(unit)) if unit else in_pounds

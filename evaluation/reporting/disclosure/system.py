@@ -28,6 +28,8 @@ class CellSystem:
     names: list[str] = field(default_factory=list)
     structural: list[bool] = field(default_factory=list)
     equations: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+    uniform: set[int] = field(default_factory=set)
+    """Cells of nobody left over: all of a group are in the part that is shown of it."""
 
     def __post_init__(self) -> None:
         self.index: dict[Key, int] = {key: i for i, key in enumerate(self.keys)}

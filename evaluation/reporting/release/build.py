@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from evaluation.errors import GateError
 from evaluation.registers.entries import Table
 from evaluation.reporting.disclosure.earlier import RELEASE, Earlier
-from evaluation.reporting.disclosure.gate import REFUSED, Clearance, ClearedTable, LogEntry, clear_tables, prove_clearance
+from evaluation.reporting.disclosure.gate import clear_tables, prove_clearance
 from evaluation.reporting.disclosure.profiles import Profile
+from evaluation.reporting.disclosure.result import REFUSED, Clearance, ClearedTable, LogEntry
 from evaluation.reporting.disclosure.shown import Figure
 from evaluation.reporting.documents import edition_docx, edition_pdf
 from evaluation.reporting.release.editions import release_editions

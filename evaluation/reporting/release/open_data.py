@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.reporting.disclosure.gate import ClearedTable
+from evaluation.reporting.disclosure.result import ClearedTable
 from evaluation.reporting.release.screening import ENGLAND, GEOGRAPHY, LONGEST_LABEL, LONGEST_NAME, MANDATORY, META_COLUMNS, Screened, screen_pair
 from evaluation.reporting.text import is_missing, spreadsheet_safe
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.reporting.disclosure.gate import Clearance, ClearedTable, LogEntry
+from evaluation.reporting.disclosure.result import Clearance, ClearedTable, LogEntry
 from evaluation.reporting.text import is_missing, spreadsheet_safe
 
 LOG_COLUMNS = ("table", "row", "column", "action", "reason", "unweighted_count")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import ContractError
 from evaluation.reporting.disclosure.earlier import RELEASE
-from evaluation.reporting.disclosure.gate import ClearedTable
+from evaluation.reporting.disclosure.result import ClearedTable
 from evaluation.reporting.text import is_missing, spreadsheet_safe
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from evaluation.reporting.disclosure.gate import ClearedTable
+from evaluation.reporting.disclosure.result import ClearedTable
 from evaluation.reporting.text import SIMULATED, header_text, is_missing, spreadsheet_safe
 
 if TYPE_CHECKING:

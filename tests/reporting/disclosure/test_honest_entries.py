@@ -150,3 +150,34 @@ def test_percentages_below_one_are_rounded_as_percentages(dictionary):
 def test_every_pair_of_counts_says_whether_one_is_part_of_the_other(name):
     entry = disclosure_of(load_table(ROOT, name))
     assert [pair for pair in combinations(entry.counts, 2) if frozenset(pair) not in settled_pairs(entry)] == []
+
+
+def test_all_of_a_group_in_one_category_is_a_class_disclosure_unless_everybody_knows(dictionary):
+    frame = reach(started=[40, 45, 50, 135], share=lambda f: f["started"] / f["referred"])
+    open_to_all = clear_tables(dict([dictionary.table("known", frame, spec(certain=[["started", "referred"]]))]), PROFILES["srs"], "restricted").cleared[0]
+    assert not open_to_all.hidden.to_numpy().any()
+    clearance = clear_tables(dict([dictionary.table("barriers", frame, REACH)]), PROFILES["srs"], "restricted")
+    hidden = clearance.cleared[0].hidden.set_index(frame["area"])
+    assert hidden.loc["A", ["referred", "started"]].any() and hidden.at["A", "share"] and hidden["started"].sum() + hidden["referred"].sum() >= 2
+    loose = clear_tables(dict([dictionary.table("loose", frame, REACH)]), PROFILES["dfe_absence"], "restricted").cleared[0]
+    assert not loose.hidden.to_numpy().any(), "the profile says whether class disclosure counts"
+
+
+POOLED = {"about": "pupils", "dimensions": {"trait": None, "group": None}, "counts": {"n": "n", "partners": "partners"}, "based_on": {"effect": ["n"]}, "not_parts": [["n", "partners"]],
+          "together": [["n", "partners"]], "pooled": "group"}
+
+
+def test_the_result_of_a_few_pupils_does_not_follow_from_that_of_all_and_of_the_others(dictionary):
+    frame = pd.DataFrame([("severity", "severe", 9, 18, -7.3), ("severity", "persistent", 308, 536, 1.31), ("sen", "plan", 14, 26, 0.5), ("sen", "none", 200, 380, 1.0), ("sen", "support", 103, 148, 0.9)],
+                         columns=["trait", "group", "n", "partners", "effect"])  # fmt: skip
+    shown = clear_tables(dict([dictionary.table("subgroups", frame, POOLED)]), PROFILES["srs"], "restricted").cleared[0]
+    hidden = shown.hidden.set_index(frame["group"])
+    assert hidden.loc[["severe", "persistent"], "effect"].all(), "(317 x 1.05 - 308 x 1.31) / 9"
+    assert not hidden.loc[["plan", "none", "support"], "effect"].any()
+    assert hidden.loc["severe", ["n", "partners"]].all(), "two partners each tell how many they are"
+
+
+def test_a_column_is_stated_at_the_decimals_that_its_entry_names(dictionary):
+    frame = reach(smd=[0.12345, -0.1, 1.2345, 0.0])
+    shown = clear_tables(dict([dictionary.table("balance", frame, spec(based_on={"smd": ["started"]}, decimals={"smd": 2}))]), PROFILES["srs"], "restricted").cleared[0]
+    assert shown.frame["smd"].tolist() == [0.12, -0.1, 1.23, 0.0]
