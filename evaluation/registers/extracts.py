@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from evaluation.errors import DataError
 
 from .entries import Column, Table, table_names
-from .headers import Header, csv_header, match_header, near_match
+from .headers import Header, count_rows, csv_header, match_header, near_match
 from .layouts import layout_table
 from .pseudonyms import KEY_MEND, UNREADABLE, has_key, load_key, read_key, replaced_sql, upn_sql
 from .wording import FORMS
@@ -262,10 +262,13 @@ def _open(con: duckdb.DuckDBPyConnection, table: Table, path: Path, relation: st
             value, physical[name] = f"CASE CAST({value} AS VARCHAR) {cases} ELSE CAST({value} AS VARCHAR) END", TEXT
         values.append(f"{value} AS {quoted(name)}")
     if path.suffix == ".csv":
+        rows = count_rows(path)
         columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in given)
         beside = Path(con.execute(f"SELECT getvariable('{SPILL}')").fetchone()[0]) / f"{relation}.parquet"
-        con.execute(f"COPY (SELECT {', '.join(values[1:])} FROM read_csv({literal(path)}, columns = {{{columns}}}, header = true, auto_detect = false, "
-                    f"delim = ',', quote = '\"', escape = '\"', strict_mode = true)) TO {literal(beside)} (FORMAT parquet, COMPRESSION zstd)")
+        read = con.execute(f"COPY (SELECT {', '.join(values[1:])} FROM read_csv({literal(path)}, columns = {{{columns}}}, header = true, auto_detect = false, "
+                    f"delim = ',', quote = '\"', escape = '\"', strict_mode = true)) TO {literal(beside)} (FORMAT parquet, COMPRESSION zstd)").fetchone()[0]
+        if rows is not None and read != rows:
+            raise DataError(f"{rows:,} rows are in the file, but {read:,} were read", where=path.name, mend="export it again, or as Parquet")
         values, path_read = ["file_row", *(quoted(name) for name in header.names)], beside
         unchanged = {name: name for name in header.names}
     else:

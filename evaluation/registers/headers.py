@@ -14,6 +14,7 @@ from .entries import Column, Table, plain
 
 CLOSE_ENOUGH = 0.6  # similarity from which a misspelt name is worth a hint
 LONGEST_LINE = 1 << 20  # bytes in which the header of a CSV file must end
+LONGEST_ROW = 2_000_000  # bytes of a line of a CSV file; DuckDB's own limit
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,31 @@ def csv_header(path: Path) -> list[str]:
     if len(header) == 1 and any(mark in header[0] for mark in ";\t|"):
         raise DataError("the columns are not separated by commas", where=f"{path.name}, row 1", mend="export it again with commas between columns")
     return header
+
+
+def count_rows(path: Path) -> int | None:
+    """Rows below the header of a CSV file, None where they are not its lines: it has a quote or a blank line. A megabyte is read at a time.
+
+    Raises
+    ------
+    DataError
+        A line is longer than ``LONGEST_ROW``. DuckDB refuses such a row too, but passes over it in silence where it is the
+        last and longer than what it reads at once.
+    """
+    lines, length, plain_lines, before, end = 0, 0, True, b"", b""  # lines that have ended, bytes of the one that has not, the last byte
+    with path.open("rb") as stream:
+        while block := stream.read(LONGEST_LINE):
+            end = end or (b"\n" if b"\n" in block else b"\r")
+            first, last = block.find(end), block.rfind(end)
+            if length + (len(block) if first < 0 else first) > LONGEST_ROW:
+                raise DataError(f"the file cannot be read: a line is longer than {LONGEST_ROW // 1_000_000} million bytes (line {lines + 1:,})", where=path.name,
+                                mend="export it again as UTF-8 CSV with a header, or as Parquet")
+            lines += block.count(end)
+            length = length + len(block) if first < 0 else len(block) - last - 1
+            joined = before + block
+            plain_lines = plain_lines and not any(sign in joined for sign in (b'"', end + end, end + b"\r"))
+            before = joined[-1:]
+    return lines - (length == 0) if plain_lines else None
 
 
 def match_header(table: Table, path: Path, names: list[str]) -> Header:

@@ -13,11 +13,12 @@ from take import take_tables
 from tiny import ORDER, header, tables, text, write_csv, write_extract, write_parquet
 
 from evaluation.errors import DataError
+from evaluation.registers import extracts
 from evaluation.registers.accept import accept
 from evaluation.registers.check import check_files
 from evaluation.registers.entries import load_table, plain, table_names
 from evaluation.registers.extracts import find_file, open_source, workspace
-from evaluation.registers.headers import LONGEST_LINE
+from evaluation.registers.headers import LONGEST_LINE, count_rows
 
 SCHOOLS = load_table(ROOT, "schools")
 
@@ -52,6 +53,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(folder):
     plain_rows = opened(folder)[1]
     put(folder, b"\xef\xbb\xbf" + schools_csv(folder).replace("\r\n", "\n").replace("\n", "\r\n").encode())
     assert opened(folder)[1] == plain_rows
+    put(folder, schools_csv(folder).replace("\r\n", "\n").replace("\n", "\r"))
+    assert opened(folder)[1] == plain_rows, "carriage returns alone are read too"
     put(folder, schools_csv(folder).rstrip("\r\n"))
     assert opened(folder)[1] == plain_rows, "nor does a last line without an end matter"
 
@@ -104,6 +107,29 @@ def test_rows_that_break_the_form_of_csv_are_refused_without_showing_them(folder
     put(folder, schools_csv(folder).rstrip("\r\n") + "\n" + row + "\n")
     found = refused(folder)
     assert said in found and "Abbey" not in found and "xxx" not in found and len(found) < 400
+
+
+@pytest.mark.parametrize("after", [b"", b"\nS4,Dale,E06,Mid,secondary,false,,,\n"], ids=["at the end", "before another row"])
+def test_a_row_longer_than_all_that_is_read_at_once_is_refused_and_not_passed_over(folder, after):
+    """Rows before it are read; DuckDB says nothing of one of more than 32 MB at the end of a file."""
+    put(folder, schools_csv(folder).rstrip("\r\n").encode() + b"\nS3,Abbey" + b"x" * (34 << 20) + b",E06,Mid,secondary,false,,," + after)
+    assert "a line is longer than 2 million bytes (line 4)" in refused(folder)
+
+
+@pytest.mark.parametrize(("text", "rows"), [
+    (b"a,b\n", 0), (b"a,b", 0), (b"a,b\n1,2", 1), (b"a,b\r\n1,2\r\n", 1), (b"a,b\n" + b"1,2\n" * 700_000, 700_000), (b"a,b\n" + b"1,2\r\n" * 700_000 + b"1,2", 700_001),
+    (b'a,b\n1,"2\n3"\n', None), (b"a,b\n1,2\n\n1,2\n", None), (b"a,b\r\n1,2\r\n\r\n", None),
+    (b"a," + b"b" * (LONGEST_LINE - 3) + b"\n\n", None), (b"a," + b"b" * (LONGEST_LINE - 4) + b"\n\r\n1,2", None), (b"a,b\n1,2\n\r", None),
+    (b"a,b\r1,2\r1,2", 2), (b"a,b\r1,2\r\r", None),
+], ids=range(14))  # fmt: skip
+def test_rows_are_counted_apart_where_they_are_lines(tmp_path, text, rows):
+    (tmp_path / "x.csv").write_bytes(text)
+    assert count_rows(tmp_path / "x.csv") == rows
+
+
+def test_rows_that_the_reader_passes_over_are_refused(folder, monkeypatch):
+    monkeypatch.setattr(extracts, "count_rows", lambda path: 3)
+    assert "3 rows are in the file, but 2 were read" in refused(folder)
 
 
 def single_line(path: Path, size: int, begin: bytes = b"") -> None:
