@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.reporting.disclosure.result import ClearedTable
 from evaluation.reporting.release.screening import ENGLAND, GEOGRAPHY, LONGEST_LABEL, LONGEST_NAME, MANDATORY, META_COLUMNS, Screened, screen_pair
+from evaluation.reporting.release.tables import column_cells
 from evaluation.reporting.text import is_missing, spreadsheet_safe
 
 if TYPE_CHECKING:
@@ -64,14 +65,13 @@ def open_data_pair(cleared: ClearedTable, *, label: str, year: str) -> OpenData:
     indicators = [c for c in columns if c not in filters and c.type in ("integer", "number")]
     names = {c.name: _indicator_name(c.name, cleared) for c in indicators} | {c.name: c.name[:LONGEST_NAME] for c in filters}
     head = [*MANDATORY, *(GEOGRAPHY if geography else ()), *(names[c.name] for c in filters), *(names[c.name] for c in indicators)]
-    rows = []
-    for row in cleared.frame.index:
-        place = _place(str(cleared.frame.at[row, geography])) if geography else _place("all")
-        written = {"time_period": _period(cleared.frame.at[row, years] if years else year), "time_identifier": "Academic year",
-                   "geographic_level": place.pop("geographic_level"), "country_code": ENGLAND, "country_name": "England", **place}
-        written |= {names[c.name]: _filter_value(cleared, c.name, cleared.frame.at[row, c.name]) for c in filters}
-        written |= {names[c.name]: _number(cleared, c, row) for c in indicators}
-        rows.append([written.get(column, "") for column in head])
+    places = [_place(str(value)) for value in cleared.frame[geography].tolist()] if geography else [_place("all")] * len(cleared.frame)
+    periods = [_period(value) for value in cleared.frame[years].tolist()] if years else [_period(year)] * len(cleared.frame)
+    written = {"time_period": periods, "time_identifier": ["Academic year"] * len(places), "country_code": [ENGLAND] * len(places), "country_name": ["England"] * len(places)}
+    written |= {column: [place.get(column, "") for place in places] for column in ("geographic_level", *GEOGRAPHY)}
+    written |= {names[c.name]: [_filter_value(cleared, c.name, value) for value in cleared.frame[c.name].tolist()] for c in filters}
+    written |= {names[c.name]: [_number(c, value, hidden) for value, hidden in column_cells(cleared, c.name)] for c in indicators}
+    rows = [list(row) for row in zip(*(written[column] for column in head), strict=True)]
     labels = _labels([*filters, *indicators], simulated)
     meta = [[names[c.name], "Filter", labels[c.name], "", "", "", "", ""] for c in filters]
     meta += [[names[c.name], "Indicator", labels[c.name], "", _unit(c), str(_decimals(c)), "", ""] for c in indicators]
@@ -105,10 +105,9 @@ def _filter_value(cleared: ClearedTable, column: str, value: Any) -> str:
     return str(spreadsheet_safe(str(value).replace("_", " ")))
 
 
-def _number(cleared: ClearedTable, column: Any, row: int) -> str:
-    if bool(cleared.hidden.at[row, column.name]):
+def _number(column: Any, value: Any, hidden: bool) -> str:
+    if hidden:
         return SUPPRESSED
-    value = cleared.frame.at[row, column.name]
     if is_missing(value):
         return UNAVAILABLE
     text = f"{float(value) * _scale(column):.{_decimals(column)}f}"

@@ -50,10 +50,17 @@ def table_csv(cleared: ClearedTable) -> bytes:
     writer = csv.writer(out, lineterminator="\n")
     names = list(cleared.frame.columns)
     writer.writerow(names)
-    kinds = {name: cleared.table.column(name).type for name in names}
-    for row in cleared.frame.index:
-        writer.writerow([_text(cleared.frame.at[row, name], bool(cleared.hidden.at[row, name]), kinds[name]) for name in names])
+    columns = []
+    for name in names:
+        kind = cleared.table.column(name).type
+        columns.append([_text(value, hidden, kind) for value, hidden in column_cells(cleared, name)])
+    writer.writerows(zip(*columns, strict=True))
     return out.getvalue().encode("utf-8")
+
+
+def column_cells(cleared: ClearedTable, name: str) -> list[tuple[Any, bool]]:
+    """A column's values, each with whether it is withheld; a frame gives a column in a hundredth of the time of its single cells."""
+    return list(zip(cleared.frame[name].tolist(), map(bool, cleared.hidden[name].tolist()), strict=True))
 
 
 def _text(value: Any, hidden: bool, kind: str) -> Any:

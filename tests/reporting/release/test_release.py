@@ -19,6 +19,7 @@ from evaluation.reporting.disclosure import PROFILES
 from evaluation.reporting.release.build import ReleaseFacts, build_release, edition_files
 from evaluation.reporting.release.editions import release_editions
 from evaluation.reporting.release.open_data import authorities
+from evaluation.reporting.release.workbook import LETTER_WIDTH, LINE_POINTS, WIDEST_COLUMN
 
 META = {"title": "A small study", "study": "small", "report_kind": "interim", "protocol_version": "0.1", "protocol_digest": "d" * 64, "registered_on": "2026-01-05", "amendments": []}
 REACH = {
@@ -107,6 +108,34 @@ def test_the_workbook_has_cover_contents_notes_and_one_table_a_sheet_with_nothin
     cells = [c for row in sheet[area.ref] for c in row]
     assert all(c.value is not None and c.data_type != "f" for c in cells)
     assert "'=A1+1" in [c.value for c in cells] and "[c]" in [c.value for c in cells]
+
+
+def test_columns_of_the_workbook_are_no_wider_than_a_line_and_rows_hold_what_wraps(released):
+    _, run, _ = released
+    book = openpyxl.load_workbook(next((run / "release").glob("*.xlsx")))
+    for sheet in book.worksheets[1:]:
+        assert max(column.width for column in sheet.column_dimensions.values()) <= WIDEST_COLUMN * LETTER_WIDTH + 3
+        assert sheet.page_setup.orientation == "landscape" and sheet.sheet_properties.pageSetUpPr.fitToPage and sheet.page_setup.fitToHeight == 0
+    notes = book["Notes"]
+    tall = [row for row in range(1, notes.max_row + 1) if (notes.row_dimensions[row].height or 0) > LINE_POINTS]
+    assert any("withheld so that no pupil" in str(notes.cell(row, 2).value) for row in tall)
+
+
+def test_yes_and_no_in_the_workbook_are_words_and_names_of_sheets_end_in_none_that_hang(tmp_path):
+    entry = {**REACH, "name": "flags", "title": "Joint tests of the specification curve", "primaryKey": ["area_code"],
+             "fields": [*REACH["fields"][:4], {"name": "kept", "type": "boolean", "title": "Kept"}, REACH["fields"][4]]}
+    entry["x-disclosure"] = {**REACH["x-disclosure"], "plain": ["kept"]}
+    root = tmp_path / "root"
+    root.mkdir()
+    given = tables(root, started=20, label="Middlesbrough")
+    (root / "data_dictionary" / "flags.yaml").write_text(yaml.safe_dump(entry), encoding="utf-8")
+    frame = given["reach"][1].assign(kept=pd.array([True, False, True, None], dtype="boolean"))
+    build_release({"flags": (load_table(root, "flags"), frame)}, PROFILES["srs"], facts("restricted"), tmp_path / "run")
+    book = openpyxl.load_workbook(next((tmp_path / "run" / "release").glob("*.xlsx")))
+    sheet = book["Joint tests"]
+    area, = sheet.tables.values()
+    at = [c.value for c in sheet[area.ref][0]].index("Kept")
+    assert [row[at].value for row in sheet[area.ref][1:]] == ["Yes", "No", "Yes", "[x]"]
 
 
 def test_every_edition_is_built_from_the_release_folder_alone(released, tmp_path):
