@@ -56,6 +56,8 @@ def test_places_left_out_stand_in_order_beside_the_headline():
     areas, schools = figure.axes
     assert {(0.0, 0.4), (1.0, 1.2)} <= drawn(figure) and "Without one area\n(2 of them)" in words(figure) and "Says something else" in words(figure)
     assert is_picture(figure)
+    alone = leave_out_figure(LEFT_OUT.loc[LEFT_OUT["left_out"].eq("area")], pd.Series({"estimate": 1.0, "conf_low": 0.2, "conf_high": 1.8}))
+    assert len(alone.axes) == 1 and "Without one area\n(2 of them)" in words(alone) and "school" not in words(alone)
     ranges = pd.DataFrame({"left_out": ["area"], "smallest": [0.4], "without_smallest": ["Y"], "largest": [1.2], "without_largest": ["X"], "changed": [1], "places": [2]})
     assert "from 0.4 (without Y) to 1.2 (without X), and 1 of 2 change" in leave_out_alt(ranges)
 

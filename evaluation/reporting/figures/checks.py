@@ -63,7 +63,7 @@ def placebos_alt(placebos: pd.DataFrame) -> str:
 
 
 def leave_out_figure(table: pd.DataFrame, headline: pd.Series) -> Figure:
-    """Draw the estimate without each area and without each school, beside the headline.
+    """Draw the estimate without each area, or without each school, or both, beside the headline.
 
     Parameters
     ----------
@@ -75,11 +75,12 @@ def leave_out_figure(table: pd.DataFrame, headline: pd.Series) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Two panels on one axis of points, each in order of the estimate.
+        A panel for each kind of place that the rows hold, on one axis of points, in order of the estimate.
     """
+    kinds = [what for what in (AREA, SCHOOL) if table["left_out"].eq(what).any()]
     figure = new_figure(height=4.4)
-    axes = figure.subplots(1, 2, sharey=True, width_ratios=[1, 3])
-    for ax, what in zip(axes, (AREA, SCHOOL), strict=True):
+    axes = figure.subplots(1, len(kinds), sharey=True, squeeze=False, width_ratios=[1, 3][: len(kinds)])[0]
+    for ax, what in zip(axes, kinds, strict=True):
         rows = table.loc[(table["left_out"] == what) & table["estimate"].notna()].sort_values("estimate", kind="stable").reset_index(drop=True)
         ax.axhspan(headline["conf_low"], headline["conf_high"], color=GRID_COLOUR, alpha=0.5, label="Headline's interval")
         ax.axhline(headline["estimate"], color=QUIET_COLOUR, linewidth=1.2, linestyle="--", label="Headline")
