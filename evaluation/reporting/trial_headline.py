@@ -249,7 +249,7 @@ def _no_effect(reason: str) -> list[HeadlineRow]:
 def _how_sure(tables: Mapping[str, pd.DataFrame], protocol: TrialProtocol) -> list[HeadlineRow]:
     diagnostics = tables["impact_diagnostics"]
     found = leading_rows(tables["estimates"], level="referred", estimand=lead_estimand(diagnostics))
-    rows = [attrition_rating(tables["attrition"], protocol.report, None if found is None else found[0].get("unmatched"))]
+    rows = attrition_rating(tables["attrition"], protocol.report, None if found is None else found[0].get("unmatched"))
     if found is not None:
         analysis = _analysis(found[0])
         days = one_row(diagnostics, "impact_diagnostics", analysis=analysis, item="smallest_detectable_days")

@@ -243,8 +243,10 @@ def models(effects: pd.DataFrame, threshold: int) -> str:
     return f"{'. '.join(said)}. Models were not given to pupils by lot, so this may be a difference between pupils or schools."
 
 
-def attrition_rating(attrition: pd.DataFrame, rules: ReportSection, unmatched: float | None = None) -> HeadlineRow:
-    """Return the security rating as far as design and attrition decide it: provisional and indicative.
+def attrition_rating(attrition: pd.DataFrame, rules: ReportSection, unmatched: float | None = None) -> list[HeadlineRow]:
+    """Return the security rating as far as design and attrition decide it, provisional and indicative, and the attrition that it rests on.
+
+    They are two sentences, because the share lost may tell how few were lost, and then it stays behind where the rating need not.
 
     Lost are the pupils who could not be followed, in the arm that lost more, and among referred pupils also those without
     a similar pupil. The bands are those generally known of the Education Endowment Foundation's scale; they have not been
@@ -266,18 +268,23 @@ def attrition_rating(attrition: pd.DataFrame, rules: ReportSection, unmatched: f
         if len(rows) and rows["of_pupils"].max() > 0:
             shares[group] = (float(rows["pupils"].sum()) + extra) / float(rows["of_pupils"].max())
     if REFERRED not in shares:
-        return HeadlineRow("how_sure", "No security rating can be given: attrition could not be measured.")
+        return [HeadlineRow("how_sure", "No security rating can be given: attrition could not be measured.")]
     share = max(shares.values())
     bands = [rating for rating, limit in zip((5, 4, 3, 2, 1), rules.security_attrition_bands, strict=True) if share <= limit]
     rating = min(rules.security_design_ceiling, bands[0] if bands else 0)
     other = f"; {number_text(100 * shares[COMPARISON], 1)}% in comparison schools" if COMPARISON in shares else ""
-    return HeadlineRow(
-        "how_sure",
-        f"Security rating: at most {rating} of 5, from the design and from attrition ({number_text(100 * shares[REFERRED], 1)}% of referred pupils who "
-        f"entered were lost or had no similar pupil{other}). Provisional, by rule, to be confirmed by peer reviewers. Self-assessed and indicative: the "
-        "scale's bands were not checked against its current edition.",
-        rating, unit="of 5", source_table="attrition", source_key=REFERRED,
-    )  # fmt: skip
+    return [
+        HeadlineRow(
+            "how_sure",
+            f"Security rating: at most {rating} of 5, from the design and from attrition. Provisional, by rule, to be confirmed by peer reviewers. "
+            "Self-assessed and indicative: the scale's bands were not checked against its current edition.",
+            rating, unit="of 5", source_table="attrition", source_key=REFERRED,
+        ),
+        HeadlineRow(
+            "how_sure_lost", f"Attrition: {number_text(100 * shares[REFERRED], 1)}% of referred pupils who entered were lost or had no similar pupil{other}.",
+            100 * shares[REFERRED], unit="%", source_table="attrition", source_key=REFERRED,
+        ),
+    ]  # fmt: skip
 
 
 def _count(value: Any) -> str:
