@@ -170,7 +170,7 @@ def _chain(system: CellSystem, where: Where, name: str, spec: Disclosure, frame:
                 system.rest(kept, [at], f"{name}, {row_words(spec, frame, row)}, the others")
 
 
-def _sums(system: CellSystem, where: Where, printed: Mapping[Any, list[int]], name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
+def _sums(system: CellSystem, where: Where, printed: dict[Any, list[int]], name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
     """Counts of one row that together are a count shown elsewhere: an intruder would set them equal wherever the numbers agree."""
     for given in spec.sums:
         over, only = given.get("over"), given.get("rows", {})
@@ -184,6 +184,7 @@ def _sums(system: CellSystem, where: Where, printed: Mapping[Any, list[int]], na
             value = sum(system.values[p] for p in parts)
             whole = system.add(("sum of", *sorted(parts)), value, printed=False, name=f"{name}, {row_words(spec, frame, rows[0])}, {' and '.join(given['parts'])}")
             system.equate(whole, parts)
+            _left_over(system, where, printed, name, given, spec, frame, rows, parts)
             _within(system, printed, name, given, spec, frame, rows, whole)
             place = coordinates(spec, frame, rows[0], given["parts"][0])
             same = [at for population in given.get("equals", ()) for at in printed.get(population, ()) if not given.get("here") or system.keys[at][1] == place]
@@ -195,6 +196,19 @@ def _sums(system: CellSystem, where: Where, printed: Mapping[Any, list[int]], na
                 for at in same:
                     if system.values[at] > value and any(str(v).startswith(mine) for _, v in system.keys[at][1]):
                         system.rest(at, [whole], f"{system.names[at]} without the groups of {name}, {row_words(spec, frame, rows[0])}")
+
+
+def _left_over(system: CellSystem, where: Where, reachable: dict[Any, list[int]], table: str, given: Mapping[str, Any], spec: Disclosure, frame: pd.DataFrame,
+               rows: list[int], parts: list[int]) -> None:
+    """Those of a whole who are not in the part, as a population of their own that other tables may hold pupils of."""
+    out_of = where.get((table, rows[0], given.get("out_of", "")))
+    if out_of is None:
+        return
+    left = system.values[out_of] - sum(system.values[p] for p in parts)
+    if left >= 0:
+        at = system.add((given["leaves"], coordinates(spec, frame, rows[0], given["parts"][0])), left, printed=False, name=f"{table}, {row_words(spec, frame, rows[0])}, {given['leaves']}")
+        system.equate(out_of, [*parts, at])
+        reachable.setdefault(given["leaves"], []).append(at)
 
 
 def _without_total(spec: Disclosure, frame: pd.DataFrame, over: str) -> pd.DataFrame:

@@ -230,3 +230,24 @@ def test_the_few_pupils_without_an_outcome_are_not_all_less_those_with_it():
     late = told.loc["lateness_rate", ["pupils", "mentored_pupils"]].isna()
     assert late.all() or (told.loc["absence_rate", "mentored_pupils":"mentored_pupils"].isna().all() and shown["cohort_flow"]["pupils"].isna().all()), "2961 less 2957"
     assert told["mentored_before"].tolist() == [1.23, 1.23]
+
+
+def test_pupils_of_a_subgroup_are_not_all_with_its_characteristic_less_a_few():
+    levels = [("sen_ehcp", 30, 70, 101), ("sen_none", 267, 2448, 2421), ("sen_support", 48, 443, 432)]
+    baseline = [{"position": n, "trait": "sen", "characteristic": c, "referred_pupils": 345, "mentored_pupils": 2961, "comparison_pupils": 2954, "referred_with": r, "mentored_with": m,
+                 "comparison_with": k} for n, (c, r, m, k) in enumerate(levels, start=1)]  # fmt: skip
+    groups = [{"analysis": "A_eligible_within_area_risk_weighted", "subgroup": "sen", "group": g, "n_treated": t, "n_comparison": c, "estimate": 1.0} for g, t, c in
+              (("care plan", 62, 58), ("none", 2448, 1755), ("support", 429, 295))]  # fmt: skip
+    shown, _ = clear(baseline_table=baseline, subgroups=groups)
+    whole, part = shown["baseline_table"].set_index("characteristic")["mentored_with"], shown["subgroups"].set_index("group")["n_treated"]
+    assert pd.isna(whole["sen_ehcp"]) or pd.isna(part["care plan"]), "70 less 62"
+
+
+def test_pupils_without_a_characteristic_are_a_whole_of_their_own():
+    match = {"design": "within_area", "position": 1, "leading": True, "trait": "fsm", "covariate": "fsm", "treated": 317, "treated_left": 28, "comparison": 554, "comparison_left": 1346,
+             "treated_with": 128, "treated_left_with": 15, "comparison_with": 216, "comparison_left_with": 518}  # fmt: skip
+    groups = [{"analysis": "B_referred_within_area_matched", "subgroup": "fsm", "group": g, "n_treated": t, "n_comparison": c, "estimate": 1.0} for g, t, c in
+              (("eligible", 128, 190), ("not eligible", 189, 337))]  # fmt: skip
+    shown, _ = clear(balance=[match], subgroups=groups)
+    whole, part = shown["balance"].iloc[0], shown["subgroups"].set_index("group")["n_comparison"]
+    assert pd.isna(part["not eligible"]) or whole[["comparison", "comparison_with"]].isna().any(), "554 less 216 less 337"
