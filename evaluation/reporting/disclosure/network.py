@@ -114,8 +114,13 @@ def _parts(system: CellSystem, where: Where, name: str, spec: Disclosure, frame:
             p, w = where.get((name, row, part)), where.get((name, row, whole))
             if p is not None and w is not None and system.values[p] <= system.values[w]:
                 left = system.rest(w, [p], f"{name}, {row_words(spec, frame, row)}, {whole} without {part}")
-                if system.values[left] == 0 and system.values[w] > 0 and (part, whole) not in spec.certain:
+                if system.values[left] == 0 and system.values[w] > 0 and (part, whole) not in spec.certain and not _certain(spec, frame, row):
                     system.uniform.add(left)
+
+
+def _certain(spec: Disclosure, frame: pd.DataFrame, row: int) -> bool:
+    """Whether a row is one in which all may be in a part without telling of anyone."""
+    return any(str(frame.at[row, name]) == str(value) for name, value in spec.certain_rows.items())
 
 
 def _near(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
@@ -201,7 +206,12 @@ def _sums(system: CellSystem, where: Where, printed: dict[Any, list[int]], name:
 def _left_over(system: CellSystem, where: Where, reachable: dict[Any, list[int]], table: str, given: Mapping[str, Any], spec: Disclosure, frame: pd.DataFrame,
                rows: list[int], parts: list[int]) -> None:
     """Those of a whole who are not in the part, as a population of their own that other tables may hold pupils of."""
-    out_of = where.get((table, rows[0], given.get("out_of", "")))
+    whole = given.get("out_of", "")
+    if isinstance(whole, Mapping):
+        place = {name: str(value) for name, value in whole["at"].items()}.items()
+        out_of = next((at for at in reachable.get(whole["population"], ()) if place <= dict(system.keys[at][1]).items()), None)
+    else:
+        out_of = where.get((table, rows[0], whole))
     if out_of is None:
         return
     left = system.values[out_of] - sum(system.values[p] for p in parts)

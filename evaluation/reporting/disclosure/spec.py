@@ -10,7 +10,7 @@ from evaluation.errors import ContractError
 from evaluation.registers.entries import Table
 
 KEYS = ("about", "why", "dimensions", "counts", "shares", "based_on", "parts", "partition", "chain", "sums", "residual", "words", "codes", "plain", "withheld", "reveals", "sentences",
-        "attributes", "rests_on", "only", "apart", "not_parts", "near", "no_totals", "schools", "texts", "gives", "certain", "together", "pooled", "decimals")
+        "attributes", "rests_on", "only", "apart", "not_parts", "near", "no_totals", "schools", "texts", "gives", "certain", "certain_rows", "together", "pooled", "decimals")
 ABOUT = ("pupils", "sentences", "published statistics", "no pupils", "not for release")
 
 
@@ -45,8 +45,8 @@ class Disclosure:
         tables of the populations ``equals`` show (``here``: only at the row's own place in the dimensions), or are pupils of
         counts that other rows show (``within``: a ``population``, the dimensions that are the ``same`` (by name, or own: theirs)
         and the place that it is ``at``; ``perhaps``: only where they are fewer), so that what is left is a group of its own;
-        in the ``rows`` with these values, or in all; or are ``out_of`` a count column, which ``leaves`` a population that nobody
-        prints and that other tables may hold pupils of.
+        in the ``rows`` with these values, or in all; or are ``out_of`` a count column (or a ``population`` and the place that it is
+        ``at``), which ``leaves`` a population that nobody prints and that other tables may hold pupils of.
     residual : mapping or None
         ``counts`` (columns) and ``parameters`` (at most so many are fitted): residual degrees of freedom are the one less the other.
     words, codes, plain : tuple of str
@@ -120,6 +120,7 @@ class Disclosure:
     texts: Mapping[str, tuple[str, ...]]
     gives: tuple[str, ...]
     certain: tuple[tuple[str, str], ...]
+    certain_rows: Mapping[str, Any]
     together: tuple[tuple[str, ...], ...]
     pooled: str | None
     decimals: Mapping[str, int]
@@ -153,7 +154,7 @@ def disclosure_of(table: Table) -> Disclosure | None:
         rests_on=_names(given.get("rests_on", [])), only={k: tuple(v) for k, v in given.get("only", {}).items()},
         apart={k: str(v) for k, v in given.get("apart", {}).items()}, not_parts=tuple(_names(v) for v in given.get("not_parts", [])), near=tuple((str(a), str(b)) for a, b in given.get("near", [])), no_totals=_names(given.get("no_totals", [])),
         schools=_names(given.get("schools", [])), texts={k: _names(v) for k, v in given.get("texts", {}).items()}, gives=_names(given.get("gives", [])),
-        certain=tuple((str(a), str(b)) for a, b in given.get("certain", [])), together=tuple(_names(v) for v in given.get("together", [])), pooled=given.get("pooled"),
+        certain=tuple((str(a), str(b)) for a, b in given.get("certain", [])), certain_rows=dict(given.get("certain_rows", {})), together=tuple(_names(v) for v in given.get("together", [])), pooled=given.get("pooled"),
         decimals={k: int(v) for k, v in given.get("decimals", {}).items()})
     if spec.about == "pupils":
         _check_columns(table, spec, where)

@@ -251,3 +251,25 @@ def test_pupils_without_a_characteristic_are_a_whole_of_their_own():
     shown, _ = clear(balance=[match], subgroups=groups)
     whole, part = shown["balance"].iloc[0], shown["subgroups"].set_index("group")["n_comparison"]
     assert pd.isna(part["not eligible"]) or whole[["comparison", "comparison_with"]].isna().any(), "554 less 216 less 337"
+
+
+def test_those_referred_later_in_an_area_outside_a_design_are_not_a_difference_of_two_estimates():
+    rows = [estimate("A_referred_within_area_per_referred_points", 2961, 2120) | {"pupils": 364, "level": "referred"}, estimate("A_referred_within_area_per_referred_days", 2961, 2120) | {"pupils": 364},
+            estimate("A_referred_between_areas_per_referred_points", 2628, 834, 333) | {"pupils": 296}, estimate("A_referred_between_areas_per_referred_days", 2628, 834, 333) | {"pupils": 296},
+            estimate("B_referred_between_areas_same_rule_points", 278, 784, 67)]  # fmt: skip
+    told = clear(estimates=rows)[0]["estimates"].set_index("estimate_id")
+    within, between = (told.loc[told.index.str.contains(name), "pupils"].isna() for name in ("within_area_per", "between_areas_per"))
+    assert within.all() or between.all() or pd.isna(told.loc["B_referred_between_areas_same_rule_points", "unmatched"]), "364 less 296 less 67"
+
+
+def test_rows_of_survey_answers_do_not_tell_how_many_answered():
+    shown, _ = clear(intake_counts=[{"table": "survey_items", "file": "survey_items.parquet", "rows_read": 4720, "rows_accepted": 4720, "rows_rejected": 0, "rows_collapsed": 0, "rejected_share": 0.0}])
+    assert shown["intake_counts"].empty
+
+
+def test_what_is_certain_by_construction_holds_no_table_back():
+    rows = [{"area_code": "all", "area_name": "All areas", "barrier_type": kind, "pupils_started": 441, "pupils_assessed": 441, "pupils": n, "barriers": b, "resolved": 20, "share": n / 441,
+             "share_resolved": 20 / b} for kind, n, b in (("any", 441, 641), ("anxiety", 241, 241), ("health", 400, 400))]  # fmt: skip
+    shown, _ = clear(delivery_barriers=rows, support_timing=[{"part": "before the follow-up", "pupils": 219, "of_pupils": 219, "open_ended": 0, "weeks": 3.0, "share": 20.0}],
+                     linkage=[{"link": "referrals to census", "by": "all", "value": "all", "rows": 688, "linked": 688, "unlinked": 0, "match_rate": 100.0}])  # fmt: skip
+    assert {"delivery_barriers", "support_timing", "linkage"} <= set(shown) and shown["delivery_barriers"]["pupils"].notna().all()
