@@ -215,7 +215,8 @@ def _undeclared_shares(table: Table, spec: Disclosure, frame: pd.DataFrame, prof
     counts = {c: numbers(frame, c) for c in spec.counts if c in frame}
     for column in (c for c in (*spec.based_on, *spec.plain, *spec.apart) if c in frame and _type(table, c) == "number"):
         values = numbers(frame, column)
-        if len(np.unique(values[np.isfinite(values) & (values != 0)])) < 3:
+        telling = len(np.unique(values[np.isfinite(values) & ~np.isin(values, (0.0, 1.0, 100.0))]))
+        if telling < 2:
             continue
         for part in counts:
             for whole in counts:
@@ -225,7 +226,8 @@ def _undeclared_shares(table: Table, spec: Disclosure, frame: pd.DataFrame, prof
                     ratio = counts[part] / counts[whole]
                 there = np.isfinite(values) & np.isfinite(ratio)
                 for scale in (1.0, 100.0):
-                    if there.sum() >= 3 and (np.abs(values[there] - scale * ratio[there]) <= 1e-6 * scale).all():
+                    slack = rounding_of(values, scale) if telling >= 3 else 1e-9 * scale
+                    if there.sum() >= 2 and (np.abs(values[there] - scale * ratio[there]) <= slack).all():
                         yield Contradiction("", column, f"it is `{part}` over `{whole}` in every row", f"declare it under `shares` as [{part}, {whole}]")
 
 

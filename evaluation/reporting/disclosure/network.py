@@ -65,6 +65,7 @@ def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple
     for name, (spec, frame) in tables.items():
         _parts(system, where, name, spec, frame)
         _near(system, where, name, spec, frame)
+        _unnamed_totals(system, where, name, spec, frame)
         _partition(system, where, name, spec, frame)
         _chain(system, where, name, spec, frame)
     printed: dict[Any, list[int]] = {}
@@ -121,6 +122,23 @@ def _parts(system: CellSystem, where: Where, name: str, spec: Disclosure, frame:
 def _certain(spec: Disclosure, frame: pd.DataFrame, row: int) -> bool:
     """Whether a row is one in which all may be in a part without telling of anyone."""
     return any(str(frame.at[row, name]) == str(value) for name, value in spec.certain_rows.items())
+
+
+def _unnamed_totals(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
+    """A count that is the sum of all others of its dimension is taken for their total, as an intruder would: a small one may be
+    so by chance, and is then protected for nothing."""
+    for over, total in spec.dimensions.items():
+        if total is not None or spec.chain is not None:
+            continue
+        others = [d for d in spec.dimensions if d != over]
+        groups = [rows.index for _, rows in frame.groupby(others, sort=False, dropna=False)] if others else [frame.index]
+        for column in (c for c in spec.counts if over in spec.by.get(c, spec.dimensions)):
+            for rows in groups:
+                cells = {where[name, r, column] for r in rows if (name, r, column) in where}
+                positive = [at for at in cells if system.values[at] > 0]
+                whole = max(positive, key=lambda at: system.values[at], default=None)
+                if whole is not None and len(positive) > 2 and 2 * system.values[whole] == sum(system.values[at] for at in positive):
+                    system.equate(whole, sorted(cells - {whole}))
 
 
 def _near(system: CellSystem, where: Where, name: str, spec: Disclosure, frame: pd.DataFrame) -> None:
