@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
 from simulation.coverage import compare_with_truth
 
+from .differences import pinned
 from .intruder import attack
 from .run_folder import (
     EDITIONS,
@@ -219,6 +221,19 @@ def test_an_unchanged_second_run_reuses_every_stage(run):
 def test_the_intruder_learns_nothing_from_the_whole_release(run):
     attacked, learned = attack(run.folder / "release", run.folder / "disclosure", ROOT / "data_dictionary", 10)
     assert attacked >= 10 and learned == []
+
+
+def test_no_difference_of_two_counts_and_no_share_of_the_release_pins_a_small_group(run, tmp_path):
+    tried, found = pinned(run.folder / "release", ROOT / "data_dictionary", 10)
+    assert tried > 2000 and found == []
+    bare = shutil.copytree(run.folder / "release", tmp_path / "bare")  # what it would find if nothing but the small counts themselves were held back
+    for counts in (run.folder / "disclosure" / "counts").glob("*.csv"):
+        shown, true = pd.read_csv(bare / "tables" / counts.name, dtype=str, keep_default_na=False), pd.read_csv(counts, dtype=str, keep_default_na=False)
+        for column in [c for c in true if c in shown]:
+            large = shown[column].eq("c") & pd.to_numeric(true[column], errors="coerce").ge(10)
+            shown[column] = true[column].where(large, shown[column])
+        shown.to_csv(bare / "tables" / counts.name, index=False)
+    assert len(pinned(bare, ROOT / "data_dictionary", 10)[1]) > 10
 
 
 def test_the_release_is_complete_and_the_manifest_says_what_was_held_back(run):

@@ -17,7 +17,7 @@ import numpy as np
 
 from evaluation.registers.entries import Column, Table
 from evaluation.reporting.disclosure.profiles import Profile
-from evaluation.reporting.disclosure.spec import Disclosure
+from evaluation.reporting.disclosure.spec import Disclosure, nested
 from evaluation.reporting.disclosure.wording import names_people, people_counts
 
 if TYPE_CHECKING:
@@ -129,10 +129,7 @@ def _parts(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: Profile
 
 def settled_pairs(spec: Disclosure) -> set[frozenset[str]]:
     """Pairs of counts of which the entry says whether the one is part of the other, however many steps apart."""
-    known = set(spec.parts)
-    while more := {(a, d) for a, b in known for c, d in known if b == c} - known:
-        known |= more
-    return {frozenset(pair) for pair in (*known, *spec.near, *(p for listed in spec.not_parts for p in combinations(listed, 2)))}
+    return {frozenset(pair) for pair in (*nested(spec.parts), *spec.near, *(p for listed in spec.not_parts for p in combinations(listed, 2)))}
 
 
 def _partition(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: Profile) -> Iterator[Contradiction]:

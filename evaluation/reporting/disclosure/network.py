@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from evaluation.reporting.disclosure.spec import Disclosure
+from evaluation.reporting.disclosure.spec import Disclosure, nested
 from evaluation.reporting.disclosure.system import CellSystem
 from evaluation.reporting.text import is_missing
 
@@ -75,7 +75,7 @@ def build_system(tables: Mapping[str, tuple[Disclosure, pd.DataFrame]]) -> tuple
     for name, (spec, frame) in tables.items():
         _sums(system, where, printed, name, spec, frame)
     _guesses(system)
-    _alike(system)
+    _alike(system, {frozenset((spec.counts[a], spec.counts[b])) for spec, _ in tables.values() for a, b in nested(spec.parts) - nested(spec.certain)})
     return system, where
 
 
@@ -262,32 +262,42 @@ def _within(system: CellSystem, printed: Mapping[Any, list[int]], table: str, gi
                 system.rest(at, [part], f"{system.names[at]} without {system.names[part]}")
 
 
+def _whole_groups(system: CellSystem) -> set[int]:
+    """Parts that are all of their wholes: that they equal another count is what class disclosure is about, and no guess."""
+    return {p for _, parts in system.equations if any(at in system.uniform for at in parts) for p in parts if p not in system.uniform}
+
+
 def _guesses(system: CellSystem) -> None:
     """What is left over here may be printed there: an intruder would take two equal large numbers for the same pupils."""
     printed: dict[int, list[int]] = {}
+    whole_groups = _whole_groups(system)
     for at, shown in enumerate(system.printed):
-        if shown and system.values[at] >= SMALLEST_GUESS:
+        if shown and at not in whole_groups and system.values[at] >= SMALLEST_GUESS:
             printed.setdefault(system.values[at], []).append(at)
     for at in [i for i, shown in enumerate(system.printed) if not shown and system.keys[i][0] == "rest of"]:
         for same in printed.get(system.values[at], ()):
             system.equate(same, [at])
 
 
-def _alike(system: CellSystem) -> None:
+def _alike(system: CellSystem, apart: set[frozenset[str]]) -> None:
     """Two populations that agree in most places are taken for one under two names, as an intruder would: where they agree,
-    the one gives the other away."""
+    the one gives the other away. Those of which the one is declared part of the other (``apart``) are two."""
     places: dict[frozenset[str], dict[Any, int]] = {}
     for at, key in enumerate(system.keys):
         if system.printed[at] and system.values[at] > 0 and key[1]:
             places.setdefault(frozenset(str(v) for _, v in key[1]), {})[key[0]] = at
     met: dict[tuple[Any, Any], list[tuple[int, int]]] = {}
+    whole_groups = _whole_groups(system)
     for cells in places.values():
         populations = sorted(cells, key=str)
         for i, one in enumerate(populations):
             for other in populations[i + 1 :]:
+                if frozenset((one, other)) in apart:
+                    continue
                 met.setdefault((one, other), []).append((cells[one], cells[other]))
     for pairs in met.values():
         same = [(a, b) for a, b in pairs if system.values[a] == system.values[b]]
         if len(same) >= ALIKE and 2 * len(same) > len(pairs) and len({system.values[a] for a, _ in same}) >= ALIKE:
             for a, b in same:
-                system.equate(b, [a])
+                if a not in whole_groups and b not in whole_groups:
+                    system.equate(b, [a])

@@ -41,7 +41,7 @@ def judge_sentence(text: str, rows: Iterable[str], clearance: Clearance, *, extr
     str
         The reason; empty where it may leave. A count of people may be stated where a released table shows it (one of
         ``rows``, where any are given), or as a limit that is not itself below the threshold; a share of people where it is
-        one such count over another, or its rows hold nothing back; another measure where its rows hold nothing back.
+        one such count over another, or its rows hold nothing back; another measure where its rows hold no measure back.
     """
     named = [str(r) for r in rows]
     shown = clearance.tables
@@ -54,13 +54,13 @@ def judge_sentence(text: str, rows: Iterable[str], clearance: Clearance, *, extr
             return REFUSED_TABLE.format(table_of(name))
     if reason := _judge_counts(text, known, shown, clearance, list(extra)):
         return reason
-    held = [table_of(n) for n in known if _holds_back(n, shown[table_of(n)])]
-    if held or not known:
-        unexplained = _unexplained(text)
-        if held and (unexplained or states_measure(text) or speaks_of_all(text)):
-            return HELD.format(held[0])
-        if unexplained:
-            return SHARE
+    unexplained, percentages = _unexplained(text), _unexplained(text, of_anything=True)
+    for name in known:
+        counts, measures = _held_back(name, clearance.tables[table_of(name)])
+        if measures and states_measure(text) or (counts or measures) and (percentages or speaks_of_all(text)):
+            return HELD.format(table_of(name))
+    if unexplained and not known:
+        return SHARE
     return FINE
 
 
@@ -81,11 +81,11 @@ def _judge_counts(text: str, known: list[str], shown: Mapping[str, ClearedTable]
     return FINE
 
 
-def _unexplained(text: str) -> list[str]:
+def _unexplained(text: str, *, of_anything: bool = False) -> list[str]:
     """Shares of people that are not one of the sentence's own counts over another: they tell of a count that it does not state."""
     counts = [c.value for c in people_counts(text) if not c.bound and c.value]
     ratios = {(part, whole) for part in counts for whole in counts if part <= whole}
-    return [s.text for s in shares_stated(text) if not any(round(100 * part / whole, s.decimals) == s.value for part, whole in ratios)]
+    return [s.text for s in shares_stated(text, of_anything=of_anything) if not any(round(100 * part / whole, s.decimals) == s.value for part, whole in ratios)]
 
 
 def table_of(named: str) -> str:
@@ -105,9 +105,11 @@ def rows_named(named: str, frame: pd.DataFrame) -> list[int]:
     return rows
 
 
-def _holds_back(named: str, cleared: ClearedTable) -> bool:
-    """Whether anything is held back in the rows named."""
-    return bool(cleared.hidden.loc[rows_named(named, cleared.frame)].to_numpy().any())
+def _held_back(named: str, cleared: ClearedTable) -> tuple[bool, bool]:
+    """Whether counts, and whether measures, are held back in the rows named."""
+    hidden = cleared.hidden.loc[rows_named(named, cleared.frame)]
+    counts = [c for c in cleared.spec.counts if c in hidden]
+    return bool(hidden[counts].to_numpy().any()), bool(hidden.drop(columns=counts).to_numpy().any())
 
 
 def _counts_shown(known: Iterable[str], shown: Mapping[str, ClearedTable]) -> set[int]:

@@ -161,6 +161,14 @@ def disclosure_of(table: Table) -> Disclosure | None:
     return spec
 
 
+def nested(parts: tuple[tuple[str, str], ...]) -> set[tuple[str, str]]:
+    """Pairs of part and whole, however many steps apart."""
+    known = set(parts)
+    while more := {(a, d) for a, b in known for c, d in known if b == c} - known:
+        known |= more
+    return known
+
+
 def _population(given: Any) -> str:
     return str(given[0]) if isinstance(given, list) else str(given)
 

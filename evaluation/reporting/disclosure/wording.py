@@ -118,8 +118,14 @@ class ShareStated:
     decimals: int
 
 
-def shares_stated(text: str) -> list[ShareStated]:
-    """Percentages of people in a text: a count follows from one where the whole is known. Levels, probabilities and shares of sessions are none."""
+def shares_stated(text: str, *, of_anything: bool = False) -> list[ShareStated]:
+    """Percentages of people in a text: a count follows from one where the whole is known. Levels, probabilities and shares of sessions are none.
+
+    Parameters
+    ----------
+    of_anything : bool
+        Take percentages, too, that no word near them calls a share of people.
+    """
     found = []
     for sentence in _SENTENCE.split(text):
         of_sessions = _OF_SESSIONS.search(sentence)
@@ -129,7 +135,7 @@ def shares_stated(text: str) -> list[ShareStated]:
                 if of_sessions or _NO_SHARE.match(after) or re.search(r"\b(?:probability|chance|power|at)\b[^;.]{0,80}$", before, re.I):
                     continue
                 near = re.split(r"[;:]", before)[-1] + " " + re.split(r"[;:.](?!\d)", after)[0]
-                if not set(_words(near)) & (PEOPLE - {"case", "cases"} | {"whom", "started", "referred"}):
+                if not of_anything and not set(_words(near)) & (PEOPLE - {"case", "cases"} | {"whom", "started", "referred"}):
                     continue
             number = re.match(r"[\d,.]+", share.group()).group().replace(",", "")  # type: ignore[union-attr]
             found.append(ShareStated(share.group(), float(number), len(number.partition(".")[2])))

@@ -181,3 +181,15 @@ def test_a_column_is_stated_at_the_decimals_that_its_entry_names(dictionary):
     frame = reach(smd=[0.12345, -0.1, 1.2345, 0.0])
     shown = clear_tables(dict([dictionary.table("balance", frame, spec(based_on={"smd": ["started"]}, decimals={"smd": 2}))]), PROFILES["srs"], "restricted").cleared[0]
     assert shown.frame["smd"].tolist() == [0.12, -0.1, 1.23, 0.0]
+
+
+def test_all_of_a_group_is_protected_although_other_counts_equal_it(dictionary):
+    """Everyone assessed has a barrier, and as many started: no guess that the two are one may stand in the way."""
+    areas = ["A", "B", "C", "D", "all"]
+    started = [112, 85, 84, 83, 364]
+    barriers = dictionary.table("barriers", pd.DataFrame({"area": areas, "assessed": started, "with_any": started}),
+                                {"about": "pupils", "dimensions": {"area": "all"}, "counts": {"assessed": "assessed", "with_any": "with any barrier"}, "parts": [["with_any", "assessed"]]})
+    met = dictionary.table("met", pd.DataFrame({"area": areas, "met": started}), {"about": "pupils", "dimensions": {"area": "all"}, "counts": {"met": "first meetings"}})
+    clearance = clear_tables(dict([barriers, met]), PROFILES["srs"], "restricted")
+    assert clearance.refused == () and {c.table.name for c in clearance.cleared} == {"barriers", "met"}
+    assert clearance.tables["barriers"].hidden[["assessed", "with_any"]].any(axis=1).all()
