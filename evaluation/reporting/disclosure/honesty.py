@@ -178,14 +178,20 @@ def _totals(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: Profil
                 yield Contradiction(label, dimension, f"`{label}` reads like a total and is not declared as one", f"name it as the total of `{dimension}`, or under `no_totals` if it is a group like the others")
         if total is None:
             continue
-        others = [d for d in spec.dimensions if d != dimension]
+        group, is_total = _groups(spec, frame, dimension), labels.to_numpy() == str(total)
         for column in (c for c in spec.counts if dimension in spec.by.get(c, spec.dimensions)):
-            values = frame.assign(_n=numbers(frame, column), _t=labels.to_numpy() == str(total))
-            keys = [values[d] for d in others] or [np.zeros(len(values))]
-            largest = values["_n"].where(~values["_t"]).groupby(keys, dropna=False).transform("max").to_numpy(dtype=float)
-            wrong = values["_t"].to_numpy() & (values["_n"].to_numpy(dtype=float) < largest)
+            values = numbers(frame, column)
+            largest = np.full(group.max(initial=0) + 1, -np.inf)
+            np.maximum.at(largest, group[~is_total], np.nan_to_num(values[~is_total], nan=-np.inf))
+            wrong = is_total & (values < largest[group])
             if wrong.any():
                 yield Contradiction(_said(spec, frame, frame.index[wrong][0]), column, f"the total over `{dimension}` is smaller than one of its groups", f"correct the label of the total of `{dimension}`")
+
+
+def _groups(spec: Disclosure, frame: pd.DataFrame, dimension: str) -> np.ndarray:
+    """For each row, the number of the group of rows that differ in one dimension alone."""
+    others = [d for d in spec.dimensions if d != dimension]
+    return frame.groupby(others, sort=False, dropna=False).ngroup().to_numpy() if others else np.zeros(len(frame), dtype=int)
 
 
 def _hidden_totals(table: Table, spec: Disclosure, frame: pd.DataFrame, profile: Profile) -> Iterator[Contradiction]:
@@ -195,12 +201,10 @@ def _hidden_totals(table: Table, spec: Disclosure, frame: pd.DataFrame, profile:
     for dimension, total in spec.dimensions.items():
         if total is not None:
             continue
-        others = [d for d in spec.dimensions if d != dimension]
+        group = _groups(spec, frame, dimension)
         for column in (c for c in spec.counts if dimension in spec.by.get(c, spec.dimensions)):
-            values = numbers(frame, column)
-            keys = [frame[d] for d in others] or [np.zeros(len(frame))]
-            both = frame.assign(_n=values, _s=(values > 0).astype(float))[["_n", "_s"]].groupby(keys, dropna=False).transform("sum")
-            whole, several = both["_n"].to_numpy(dtype=float), both["_s"].to_numpy(dtype=float)
+            values = np.nan_to_num(numbers(frame, column))
+            whole, several = np.bincount(group, values)[group], np.bincount(group, values > 0)[group]
             is_sum = (values >= SURELY) & (2 * values == whole) & (several >= 3)
             if is_sum.any():
                 row = frame.index[is_sum][0]

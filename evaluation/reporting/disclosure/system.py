@@ -34,6 +34,7 @@ class CellSystem:
     def __post_init__(self) -> None:
         self.index: dict[Key, int] = {key: i for i, key in enumerate(self.keys)}
         self._known: set[tuple[int, tuple[int, ...]]] = set(self.equations)
+        self._first: dict[int, int] = {}
 
     def add(self, key: Key, value: int, *, printed: bool = True, name: str = "", structural: bool = False) -> int:
         """Add a count, or meet it again: two tables that show one count must agree. A structural 0 is one that everybody knows.
@@ -64,14 +65,27 @@ class CellSystem:
         return at
 
     def equate(self, total: int, parts: Sequence[int]) -> None:
-        """Say that ``total`` is the sum of ``parts``; an equation that the counts do not keep is refused."""
+        """Say that ``total`` is the sum of ``parts``; an equation that the counts do not keep is refused. Two counts that are
+        equal by others already need no equation of their own."""
         parts = tuple(sorted(parts))
         if (total, parts) in self._known or parts == (total,):
             return
         if self.values[total] != sum(self.values[p] for p in parts):
             raise ValueError(f"{self.names[total]} is not the sum of its parts")
         self._known.add((total, parts))
+        if len(parts) == 1:
+            one, other = self._root(total), self._root(parts[0])
+            if one == other:
+                return
+            self._first[max(one, other)] = min(one, other)
         self.equations.append((total, parts))
+
+    def _root(self, at: int) -> int:
+        """The first of the cells that equal one by single equations."""
+        while (above := self._first.get(at, at)) != at:
+            self._first[at] = self._first.get(above, above)
+            at = above
+        return at
 
     def rest(self, whole: int, parts: Sequence[int], name: str) -> int:
         """The cell of what is left between a whole and parts of it, printed by nobody."""
