@@ -121,7 +121,7 @@ class Intruder:
         fixed[self.open] = 0.0
         self.right = -(matrix @ fixed)
         self.inner = inner
-        joint = (inner.T @ abs(inner)) if inner.shape[0] else inner.T @ inner
+        joint = abs(inner).T @ abs(inner)  # of signed entries, two equations could cancel and part what belongs together
         self.part = connected_components(joint != 0, directed=False)[1] if len(self.open) else np.array([], dtype=int)
         self.at = {int(cell): i for i, cell in enumerate(self.open)}
 
