@@ -179,8 +179,11 @@ def solve(cost: np.ndarray, matrix, right: np.ndarray, low: np.ndarray, high: np
         if np.abs(right).max(initial=0.0) > 1e-6:
             raise RuntimeError("nothing can change, and what is shown does not fit")
         return np.zeros(0)
-    result = linprog(cost, A_eq=matrix if matrix.shape[0] else None, b_eq=right if matrix.shape[0] else None,
-                     bounds=np.column_stack([low, high]), method="highs", options={"presolve": False})
+    rows = {"A_eq": matrix, "b_eq": right} if matrix.shape[0] else {}
+    box = np.column_stack([low, high])
+    result = linprog(cost, **rows, bounds=box, method="highs", options={"presolve": False})
+    if result.x is None:  # with redundant equations, what fits may be called infeasible without presolve
+        result = linprog(cost, **rows, bounds=box, method="highs")
     if whole and result.x is not None and np.abs(result.x - np.round(result.x)).max(initial=0.0) > 1e-6:
         constraints = [LinearConstraint(matrix, right, right)] if matrix.shape[0] else []
         result = milp(cost, integrality=np.ones(len(cost)), bounds=Box(low, high), constraints=constraints)
