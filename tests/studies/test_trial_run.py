@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from simulation.coverage import compare_with_truth
 
+from evaluation.reporting.disclosure import people_counts
+
 from .differences import pinned
 from .intruder import attack
 from .run_folder import (
@@ -221,6 +223,16 @@ def test_an_unchanged_second_run_reuses_every_stage(run):
 def test_the_intruder_learns_nothing_from_the_whole_release(run):
     attacked, learned = attack(run.folder / "release", run.folder / "disclosure", ROOT / "data_dictionary", 10)
     assert attacked >= 10 and learned == []
+
+
+def test_every_number_of_people_in_the_headline_and_the_limitations_is_read_and_no_other(run):
+    reach, row = run.row("delivery_reach", area_code="all", delivery_model="all"), run.row("estimates", estimate_id="B_referred_within_area_matched_days")
+    said = {r.key: r.text for r in run.table("headline").itertuples()} | {r.rule: r.text for r in run.table("limitations").itertuples()}
+    found = {key: [c.value for c in people_counts(text) if not c.bound] for key, text in said.items()}
+    assert found.pop("who") == [reach.eligible, reach.referred, reach.started, reach.completed]
+    assert found.pop("who_analysed") == [row.n_treated + row.unmatched, row.n_treated, row.unmatched, row.n_comparison]
+    assert (found.pop("unmatched"), found.pop("measured_shorter")) == ([row.unmatched], [run.row("limitations", rule="measured_shorter").value])
+    assert len(found) > 40 and not {key: counts for key, counts in found.items() if counts}
 
 
 def test_no_difference_of_two_counts_and_no_share_of_the_release_pins_a_small_group(run, tmp_path):

@@ -20,7 +20,7 @@ GROUP_WORDS = {"single": 1, "sole": 1, "lone": 1, "couple": 2, "pair": 2, "handf
 PEOPLE = frozenset(
     "pupil pupils child children referral referrals boy boys girl girls student students learner learners person persons people individual individuals respondent respondents "
     "participant participants parent parents family families sibling siblings leaver leavers starter starters absentee absentees teenager teenagers youngster youngsters adolescent "
-    "adolescents case cases refusal refusals dropout dropouts barrier barriers suspension suspensions".split())
+    "adolescents case cases exclusion exclusions refusal refusals dropout dropouts barrier barriers suspension suspensions".split())
 """Words for those whom the tables count. Barriers and suspensions belong to single pupils and are counted like them."""
 
 UNITS = frozenset(
@@ -40,10 +40,10 @@ _STOPS = frozenset("about for in on with by from to at per among between beside 
 """Words that end the phrase in which a number counts."""
 
 _VERBS = frozenset("who whom whose were was had did left lost came went met began fell stayed got kept took gave said withdrew dropped dropped-out moved died started completed referred returned "
-                   "refused agreed consented answered attended improved joined transferred missed passed emigrated".split())
+                   "eligible declined refused agreed consented answered attended improved joined transferred missed passed emigrated".split())
 """What people do or had happen to them, directly after their number."""
 
-_PERSONAL = frozenset("who whom whose left moved died started completed withdrew dropped refused consented agreed joined transferred returned referred emigrated".split())
+_PERSONAL = frozenset("declined who whom whose left moved died started completed withdrew dropped refused consented agreed joined transferred returned referred emigrated".split())
 """Of these, what only people do."""
 
 _NAMES_OF_NUMBERS = frozenset("year years stage half-term stack row version level band step figure table wave week term grade section page rule window position rank place chapter key note item "
@@ -209,6 +209,10 @@ def _kind(sentence: str, tokens: list[_Token], at: int, kinds: dict[int, str]) -
         return kinds.get(at + 2, "open")
     if right[0].low in (",",) and len(right) > 2 and right[1].value is not None and before is not None and before.low == ",":
         return kinds.get(at + 2, "open")
+    if right[0].low == "in" and len(right) > 1 and kinds.get(at + 2) == "people":
+        return "people"
+    if right[0].text == "+" or (right[0].low == "or" and len(right) > 1 and right[1].low in ("fewer", "less", "more", "over")):
+        right = right[1 if right[0].text == "+" else 2 :]
     head = _head(right)
     if head in ("people", "unit"):
         part_of = _of_a_number(right)
@@ -318,6 +322,8 @@ def _from_the_left(tokens: list[_Token], at: int) -> str:
     if link == "n" and tokens[at - 1].text in ("n", "N"):
         return "people"
     if link in PEOPLE:
+        return "people"
+    if link in (":", "=") and at > 1 and tokens[at - 2].low in _VERBS and any(t.low in PEOPLE for t in tokens[:at]):
         return "people"
     if link not in (":", "=", "(", "is", "was", "were", "are", "only", "just", "numbered", "to", "by", "but"):
         return ""

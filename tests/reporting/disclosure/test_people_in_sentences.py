@@ -23,6 +23,9 @@ HOSTILE = [
     ("Fewer than 3 pupils left.", [3]), ("No. of pupils = 5", [5]), ("Five, all of them boys, left.", [5]), ("Pupils (4)", [4]), ("4 out of 40 pupils", [4, 40]), ("2 families moved.", [2]),
     ("5 severely absent, troubled pupils left.", [5]), ("Nine of the 40 pupils", [9, 40]), ("Two others left.", [2]), ("Seven had no similar pupil.", [7]), ("6 more were absent than attended; pupils numbered 7.", [6, 7]),
     ("There were 2 barriers.", [2]), ("Over 3 half-terms, 4 pupils left.", [4]), ("In 2 schools, two pupils left.", [2]), ("The pupils lost were 4.", [4]), ("It fell from 9 to 4 pupils.", [9, 4]),
+    ("Pupils referred: 12; lost: 3.", [12, 3]), ("Of 12 eligible, 3 declined.", [12, 3]), ("There was 1 exclusion among 40 pupils.", [1, 40]), ("1 in 20 pupils left.", [1, 20]),
+    ("3 or fewer pupils left.", [3]), ("20+ pupils", [20]), ("10\u201314 pupils", [10, 14]), ("Four fewer pupils were absent.", [4]), ("Only one pupil was excluded.", [1]), ("In Year 10, 3 pupils left.", [3]),
+    ("Pupils lost (n=3)", [3]), ("Between two and four of them left.", [2, 4]), ("3 pupils' parents agreed.", [3]), ("9 out of every 100 pupils", [9, 100]),
     ("Three of the pupils referred, in 2 schools, left.", [3]), ("5 of the referred pupils (2%) left.", [5]),
 ]  # fmt: skip
 """Sentences with every number of people in them."""
@@ -34,7 +37,7 @@ HARMLESS = [
     "registered on 21 November 2026, 3 amendments since", "One half-term is an unreliable measure of a pupil, so whoever is chosen by a bad one comes back towards other pupils.", "A difference may be one of pupils or schools.",
     "A programme that both arms had explains no effect; one whose reach changed in one arm could.", "Days from referral to the first meeting, of referrals that led to one.", "the sign is the same without any one area", "Over 50 registered choices the effect lies between 0.6 and 1.7.",
     "Comparison schools lie in 5 areas.", "4 half-terms later they missed 9.0% of sessions.", "the one registered for pupils", "Of 13,925,746 rows read from 14 tables, 0 broke a rule and were refused.", "CR2 decides: 20 schools with mentors, 25.8 degrees of freedom.",
-    "20 schools, 4 areas and 2 trusts took part.", "Points above zero mean more attendance.", "Over the 3 half-terms studied, pupils came back.", "about one in five pupils", "2 points of pupils' sessions", "a rate of 5 per 100 sessions", "key stage 4", "half-term 4", "Stack 3",
+    "20 schools, 4 areas and 2 trusts took part.", "Points above zero mean more attendance.", "Over the 3 half-terms studied, pupils came back.", "about one in five pupils", "2 points of pupils' sessions", "a rate of 5 per 100 sessions", "2 pupil-level records", "Ten per cent of pupils", "The verdict is one of five fixed wordings, chosen by a registered rule.", "2 registered checks of pupils' attendance", "key stage 4", "half-term 4", "Stack 3",
 ]  # fmt: skip
 
 
