@@ -76,7 +76,14 @@ def open_data_pair(cleared: ClearedTable, *, label: str, year: str) -> OpenData:
     meta = [[names[c.name], "Filter", labels[c.name], "", "", "", "", ""] for c in filters]
     meta += [[names[c.name], "Indicator", labels[c.name], "", _unit(c), str(_decimals(c)), "", ""] for c in indicators]
     data, described = _csv(head, rows), _csv(list(META_COLUMNS), sorted(meta, key=lambda m: m[1:2]))
-    return OpenData(f"{name}.csv", data, described, tuple(screen_pair(f"{name}.csv", data, described)))
+    return OpenData(f"{name}.csv", data, described, (*_uncoded_areas(cleared, filters, geography), *screen_pair(f"{name}.csv", data, described)))
+
+
+def _uncoded_areas(cleared: ClearedTable, filters: list[Any], geography: str | None) -> list[Screened]:
+    """Rows of single areas that have a name and no code would be written as national."""
+    named = [c.name for c in filters if c.name in AREA_NAMES[:2]] if geography is None else []
+    return [Screened("geographic level", f"`{name}` names areas without their codes, so that their rows would be national")
+            for name in named if set(_filter_value(cleared, name, value) for value in cleared.frame[name].tolist()) - {"Total"}]
 
 
 def _is_filter(cleared: ClearedTable, column: Any) -> bool:

@@ -96,6 +96,17 @@ def test_open_data_has_the_form_that_screening_asks_for(released):
     assert not [e for e in record["log"] if "open data" in e["reason"]]
 
 
+def test_areas_without_their_codes_are_not_written_as_national(tmp_path):
+    entry = {**REACH, "name": "named", "primaryKey": ["area_name"], "fields": REACH["fields"][1:]}
+    entry["x-disclosure"] = {key: value for key, value in REACH["x-disclosure"].items() if key != "words"} | {"dimensions": {"area_name": "All areas"}}
+    given = tables(tmp_path, started=20, label="Middlesbrough")
+    (tmp_path / "data_dictionary" / "named.yaml").write_text(yaml.safe_dump(entry), encoding="utf-8")
+    frame = given["reach"][1].drop(columns="area_code")
+    record = build_release({"named": (load_table(tmp_path, "named"), frame)}, PROFILES["srs"], facts("restricted"), tmp_path / "run")
+    assert record["tables"] == ["named"] and not (tmp_path / "run" / "release" / "open_data").exists()
+    assert [e["reason"] for e in record["log"] if "geographic level" in e["reason"]]
+
+
 def test_the_workbook_has_cover_contents_notes_and_one_table_a_sheet_with_nothing_that_runs(released):
     _, run, _ = released
     book = openpyxl.load_workbook(next((run / "release").glob("*.xlsx")))
