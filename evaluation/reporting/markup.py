@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from evaluation.reporting.text import NOT_AVAILABLE, SIMULATED, escape, header_text, shorten, value_text
+from evaluation.reporting.text import NOT_AVAILABLE, SIMULATED, WITHHELD, escape, header_text, is_missing, number_text, shorten, value_text
 from evaluation.reporting.words import true_minus
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def column_decimals(values: pd.Series) -> int | None:
 
     if values.dtype == object:
         known = values.dropna()
+        known = known[~known.isin([WITHHELD, NOT_AVAILABLE])]
         if known.empty or not all(isinstance(value, Real) and not isinstance(value, bool) for value in known):
             return None
         values = known.astype("float64") if any(not isinstance(value, Integral) for value in known) else known.astype("int64")
@@ -116,30 +119,100 @@ def table_html(
     str
         HTML: a region that scrolls, with the table in it, and notes below.
     """
+    return record_html(
+        table_record(frame, units=units, decimals=decimals, labels=labels, max_rows=max_rows, whole=whole, codes=codes),
+        caption=caption, identifier=identifier, label=label, row_ids=row_ids,
+    )  # fmt: skip
+
+
+def table_record(
+    frame: pd.DataFrame,
+    *,
+    units: Mapping[str, str] | None = None,
+    decimals: Mapping[str, int] | None = None,
+    labels: Mapping[str, str] | None = None,
+    max_rows: int = MOST_ROWS,
+    whole: str = "the tables of this stage",
+    codes: bool = False,
+) -> dict[str, Any]:
+    """Return what a shown table is made of, in plain values, so that it can be written again with some of them held back.
+
+    Parameters
+    ----------
+    frame, units, decimals, labels, max_rows, whole, codes
+        As in :func:`table_html`.
+
+    Returns
+    -------
+    dict
+        ``columns`` (each with ``name``, ``head``, ``digits``, ``numeric`` and the ``values`` of the rows shown), ``rows`` and
+        ``of_columns`` of the whole, ``whole`` (where it is), ``codes``, ``notes``.
+    """
     units, decimals, labels = units or {}, decimals or {}, labels or {}
-    columns = list(frame.columns[:MOST_COLUMNS])
-    shown = frame.iloc[:max_rows][columns]
-    digits = {column: decimals.get(column, column_decimals(frame[column])) for column in columns}
-    numeric = {column: column_decimals(frame[column]) is not None for column in columns}
-    cells = {
-        column: [escape(value_text(value, digits[column], codes=codes)) for value in shown[column].tolist()] for column in columns
-    }
-    head = "".join(
-        f'<th scope="col"{_number_class(numeric[column])}>'
-        f"{escape(header_text(column, labels.get(column), units.get(column)))}</th>"
-        for column in columns
-    )
-    body = _body_html(cells, numeric, len(shown), row_ids)
-    notes = [_cut_note(len(frame), len(frame.columns), len(shown), len(columns), whole)]
-    if len(frame) == 0:
+    columns = []
+    for name in frame.columns[:MOST_COLUMNS]:
+        digits = column_decimals(frame[name])
+        columns.append({
+            "name": str(name), "head": header_text(name, labels.get(name), units.get(name)), "digits": decimals.get(name, digits), "numeric": digits is not None,
+            "values": [plain_value(value) for value in frame[name].iloc[:max_rows].tolist()],
+        })
+    return {"columns": columns, "rows": len(frame), "of_columns": len(frame.columns), "whole": whole, "codes": codes, "notes": []}
+
+
+def plain_value(value: Any) -> str | float | int | bool | None:
+    """Return a value of a table as JSON can hold it, to be written just as the value itself would be."""
+    if is_missing(value):
+        return None
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(float(value)) else number_text(value)
+    return value_text(value) if isinstance(value, (date, datetime)) else str(value)
+
+
+def record_html(record: Mapping[str, Any], *, caption: str, identifier: str, label: str | None = None, row_ids: Sequence[str] | None = None) -> str:
+    """Return the HTML of a table from its record (see :func:`table_record`); parameters as in :func:`table_html`."""
+    columns = record["columns"]
+    shown = len(columns[0]["values"]) if columns else 0
+    cells = {place: [escape(value_text(value, column["digits"], codes=record["codes"])) for value in column["values"]] for place, column in enumerate(columns)}
+    numeric = {place: column["numeric"] for place, column in enumerate(columns)}
+    head = "".join(f'<th scope="col"{_number_class(column["numeric"])}>{escape(column["head"])}</th>' for column in columns)
+    body = _body_html(cells, numeric, shown, row_ids)
+    notes = [_cut_note(record["rows"], record["of_columns"], shown, len(columns) + len(record.get("left_out", ())), record["whole"])]
+    if record["rows"] == 0:
         notes.append("No rows.")
+    if any(WITHHELD in column for column in cells.values()):
+        notes.append(f"{WITHHELD} means withheld, so that no pupil can be recognised.")
     if any(NOT_AVAILABLE in column for column in cells.values()):
         notes.append(f"{NOT_AVAILABLE} means not available.")
-    notes_html = "".join(f'<p class="note">{escape(note)}</p>' for note in notes if note)
+    notes_html = "".join(f'<p class="note">{escape(note)}</p>' for note in [*notes, *record["notes"]] if note)
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-labelledby="{identifier}-number {identifier}-caption">'
         f'<table id="{identifier}"><caption>{caption_html(caption, label, identifier)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes_html}"
+    )
+
+
+def held_back_html(kind: str, caption: str, reason: str, identifier: str, label: str | None = None) -> str:
+    """Return the notice that stands where something is held back.
+
+    Parameters
+    ----------
+    kind : str
+        What it is: "table", "figure".
+    caption : str
+        What it shows.
+    reason : str
+        Why it is held back, in plain words.
+    identifier, label : str
+        As in :func:`table_html`.
+    """
+    simulated = f'<strong class="simulated">{SIMULATED}.</strong> ' if label == "simulated" else ""
+    return (
+        f'<div class="held-back" id="{identifier}"><p>{simulated}<strong>{escape(kind.capitalize())} held back: {escape(true_minus(caption))}.</strong> '
+        f"It is in the working edition only, because {escape(reason)}.</p></div>"
     )
 
 
@@ -226,39 +299,35 @@ def figure_html(
     str
         HTML.
     """
+    record = table_record(data, units=units, decimals=decimals, labels=labels, whole=data_file or "the frame plotted")
     caption, alt = true_minus(caption), true_minus(alt)
     width, height = (round(inches * CSS_PIXELS_PER_INCH) for inches in size)
-    numbers = table_html(
-        data,
-        caption=f"Numbers plotted: {caption}",
-        identifier=f"{identifier}-numbers",
-        label=label,
-        units=units,
-        decimals=decimals,
-        labels=labels,
-        whole=data_file or "the frame plotted",
-    )
     source = base64.b64encode(png).decode("ascii")
     return (
         f'<figure class="shown-figure" id="{identifier}">'
         f"<figcaption>{caption_html(caption, label, identifier)}</figcaption>"
         f'<img alt="{escape(alt)}" width="{width}" height="{height}" src="data:image/png;base64,{source}">'
-        f"</figure><details><summary>Numbers in this figure<span class=\"hidden\">: {escape(caption)}</span></summary>"
-        f"{numbers}</details>"
+        f"</figure>{numbers_html(record, caption=caption, identifier=identifier, label=label)}"
     )
 
 
-def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, pd.DataFrame], identifier: str, label: str | None = None,
-                  part: str = "") -> str:
+def numbers_html(record: Mapping[str, Any], *, caption: str, identifier: str, label: str | None = None) -> str:
+    """Return the folded table of the numbers that a figure plots; ``identifier`` and ``caption`` are the figure's."""
+    caption = true_minus(caption)
+    numbers = record_html(record, caption=f"Numbers plotted: {caption}", identifier=f"{identifier}-numbers", label=label)
+    return f'<details><summary>Numbers in this figure<span class="hidden">: {escape(caption)}</span></summary>{numbers}</details>'
+
+
+def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, Any], identifier: str, label: str | None = None, part: str = "") -> str:
     """Return sentences as paragraphs and lists, each linked to the result rows that its numbers come from.
 
     Parameters
     ----------
     sentence : str
         Plain text. A blank line begins a new paragraph; lines that begin with "- " make a list.
-    rows : sequence of str or mapping of str to pandas.DataFrame
+    rows : sequence of str or mapping of str to pandas.DataFrame or record
         Names of the result rows behind the numbers ("estimates: B_referred"), linked to their table in the record of the
-        run; or the rows themselves by table, shown folded below.
+        run; or the rows themselves by table (or their records, see :func:`rows_record`), shown folded below.
     identifier : str
         Unique id.
     label : str, optional
@@ -301,11 +370,17 @@ def _first_words(sentence: str, most: int = 8) -> str:
     return f"{' '.join(words[:most]).rstrip('.,;:')}{' ...' if len(words) > most else ''}"
 
 
-def _rows_behind(rows: Mapping[str, pd.DataFrame], opening: str, identifier: str, label: str | None) -> str:
+def rows_record(name: str, frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the record of the result rows of a table that stand behind a text."""
+    return table_record(frame, max_rows=MOST_ROWS_BEHIND, whole=f"the table {name} in the run folder", codes=True)
+
+
+def _rows_behind(rows: Mapping[str, Any], opening: str, identifier: str, label: str | None) -> str:
     """Return the folded tables of the rows that a text was built from."""
     tables = "".join(
-        table_html(frame, caption=f"Rows of {name} behind {shorten(opening)}", identifier=f"{identifier}-behind-{place}-rows", label=label, max_rows=MOST_ROWS_BEHIND,
-                   whole=f"the table {name} in the run folder", codes=True)
-        for place, (name, frame) in enumerate(rows.items(), start=1)
+        f'<p class="note">Rows of {escape(name)}: in the working edition only, because {escape(given["held"])}.</p>' if isinstance(given, Mapping) and "held" in given else
+        record_html(given if isinstance(given, Mapping) else rows_record(name, given), caption=f"Rows of {name} behind {shorten(opening)}",
+                    identifier=f"{identifier}-behind-{place}-rows", label=label)
+        for place, (name, given) in enumerate(rows.items(), start=1)
     )
     return f'<details id="{identifier}-behind-1"><summary>Numbers behind this text</summary>{tables}</details>'

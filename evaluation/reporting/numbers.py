@@ -20,8 +20,8 @@ _DATES = re.compile(
 )
 """Days and years: they name a time and are no result."""
 
-_LEVEL = re.compile(r"\b\d+(?:\.\d+)?% (?=interval|set\b)")
-"""The level of an interval, which the protocol registers."""
+_LEVEL = re.compile(r"\b\d+(?:\.\d+)?% (?=interval|set\b)|(?<=\bagree at )\d+(?:\.\d+)?%")
+"""The level of an interval or of a test, which the protocol registers."""
 
 _BOUND = re.compile(r"\b(below|above) (\d+(?:\.\d+)?)%")
 _DOWNWARD = re.compile(r"\b(the other way|fewer|fell|fall|lower|less|worse|below|lost|missed|reduc\w+|decline\w*)\b", re.I)

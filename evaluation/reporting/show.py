@@ -32,6 +32,9 @@ SHORTEST_ALT = 20
 
 SHORTEST_CAPTION = 8
 
+NO_PUPILS = "no pupils"
+"""What ``about`` may say: nothing shown is about pupils, so that it rests on no table of the study."""
+
 HEADLINE_COLUMNS = (
     "position", "key", "text", "value", "conf_low", "conf_high", "unit", "source_table", "source_key",
 )  # fmt: skip
@@ -108,6 +111,8 @@ def show_figure(
     units: Mapping[str, str] | None = None,
     decimals: Mapping[str, int] | None = None,
     labels: Mapping[str, str] | None = None,
+    source: str | Sequence[str] | None = None,
+    about: str | None = None,
 ) -> None:
     """Show a figure with alternative text, caption and the numbers that it plots.
 
@@ -125,11 +130,17 @@ def show_figure(
         File name and id; otherwise made from the caption.
     units, decimals, labels : mapping, optional
         For the table of plotted numbers, by column.
+    source : str or sequence of str, optional
+        The written table (or tables) of which ``data`` are rows: by it the figure is held against the disclosure rules. Without it, and
+        without ``about``, the figure stands in the working edition alone.
+    about : {"no pupils"}, optional
+        Says that the figure is about no pupils and needs no source; it is looked through for them all the same.
 
     Raises
     ------
     ContractError
-        When alternative text, caption or data are missing or too short to say anything, or no number is there to plot.
+        When alternative text, caption or data are missing or too short to say anything, no number is there to plot, or ``source`` and
+        ``about`` contradict each other.
     """
     from evaluation.reporting.palette import png_bytes
 
@@ -137,6 +148,7 @@ def show_figure(
     where = f"figure {shorten(caption, 60)!r}"
     alt = _alternative_text(alt, caption, where)
     _check_frame(data, where, "data")
+    stated = _standing(source, about, where)
     if len(data) == 0:
         raise ContractError(
             "data has no rows, so there is nothing that the figure could plot",
@@ -166,8 +178,10 @@ def show_figure(
         decimals=decimals,
         labels=labels,
     )
+    drawn = _drawn_words(fig)
     _close(fig)
-    _display("figure", identifier, html, f"{_plain_caption(caption)}\n{visible(alt)}")
+    record = markup.table_record(data, units=units, decimals=decimals, labels=labels, whole=data_file or "the frame plotted")
+    _display("figure", identifier, html, f"{_plain_caption(caption)}\n{visible(alt)}", {**stated, "caption": caption, "alt": alt, "drawn": drawn, "table": record})
 
 
 def show_table(
@@ -178,7 +192,8 @@ def show_table(
     decimals: Mapping[str, int] | None = None,
     labels: Mapping[str, str] | None = None,
     max_rows: int = markup.MOST_ROWS,
-    source: str | None = None,
+    source: str | Sequence[str] | None = None,
+    about: str | None = None,
     name: str | None = None,
 ) -> None:
     """Show a table with its caption, units in the headers and a header for every row and column.
@@ -193,20 +208,24 @@ def show_table(
         By column name: unit, digits after the point, header in plain words.
     max_rows : int
         Rows shown at most; a sentence says where the whole is.
-    source : str, optional
-        The written table that holds the whole, named when rows are cut.
+    source : str or sequence of str, optional
+        The written table (or tables) of which the frame shows rows: by it the table is held against the disclosure rules, and it is named
+        when rows are cut. Without it, and without ``about``, the table stands in the working edition alone.
+    about : {"no pupils"}, optional
+        Says that the table is about no pupils and needs no source; it is looked through for them all the same.
     name : str, optional
         Id; otherwise made from the caption.
 
     Raises
     ------
     ContractError
-        When the caption is missing or too short, the frame has no columns or repeats one, or a unit, label or
-        number of decimals names a column that is not there.
+        When the caption is missing or too short, the frame has no columns or repeats one, a unit, label or
+        number of decimals names a column that is not there, or ``source`` and ``about`` contradict each other.
     """
     caption = _caption(caption, "table")
     where = f"table {shorten(caption, 60)!r}"
     _check_frame(frame, where, "the frame")
+    stated = _standing(source, about, where)
     for argument, mapping in (("units", units), ("decimals", decimals), ("labels", labels)):
         unknown = [key for key in mapping or {} if key not in frame.columns]
         if unknown:
@@ -216,20 +235,12 @@ def show_table(
                 mend=f"use the frame's columns: {', '.join(map(str, frame.columns))}",
             )
     identifier = _context.identifier("table", name, caption)
-    whole = f"the table {source}" if source else "the tables of this stage"
-    html = markup.table_html(
-        frame,
-        caption=caption,
-        identifier=identifier,
-        label=_context.label,
-        units=units,
-        decimals=decimals,
-        labels=labels,
-        max_rows=max_rows,
-        whole=f"{whole} in the run folder",
-    )
+    named = stated["source"]
+    whole = f"the table{'s' if len(named) > 1 else ''} {' and '.join(named)}" if named else "the tables of this stage"
+    record = markup.table_record(frame, units=units, decimals=decimals, labels=labels, max_rows=max_rows, whole=f"{whole} in the run folder")
+    html = markup.record_html(record, caption=caption, identifier=identifier, label=_context.label)
     plain = frame.head(20).to_string(index=False) if len(frame) else "No rows."
-    _display("table", identifier, html, f"{_plain_caption(caption)}\n{visible_lines(plain)}")
+    _display("table", identifier, html, f"{_plain_caption(caption)}\n{visible_lines(plain)}", {**stated, "caption": caption, "table": record})
 
 
 def show_text(sentence: str, *, rows: Sequence[str] | Mapping[str, pd.DataFrame] = ()) -> None:
@@ -241,8 +252,10 @@ def show_text(sentence: str, *, rows: Sequence[str] | Mapping[str, pd.DataFrame]
         Plain text: a blank line begins a new paragraph, lines that begin with "- " make a list.
     rows : mapping of str to pandas.DataFrame, or sequence of str
         The result rows behind the numbers by table, shown folded below and linked from the text; or their names, such as
-        ``"estimates: B_referred"``, linked to the table's line in the record of the run. Of the rows themselves, the output
-        records which numbers of the text none of them gives (``numbers_without_rows`` of its mark).
+        ``"estimates: B_referred"``, linked to the table's line in the record of the run; ``"protocol: report"`` for what is registered.
+        Tables by their written name, a remark behind it in brackets or after a colon. Of the rows themselves, the output records which
+        numbers of the text none of them gives (``numbers_without_rows`` of its mark). A text leaves the working edition only if every
+        number in it stands in rows that may leave.
 
     Raises
     ------
@@ -252,15 +265,18 @@ def show_text(sentence: str, *, rows: Sequence[str] | Mapping[str, pd.DataFrame]
     if not isinstance(sentence, str) or not sentence.strip():
         raise ContractError("there is no sentence to show", where="show_text")
     identifier = _context.identifier("text", None, sentence)
+    part = "summary" if _context.stage == "report" else (_context.stage or "").replace("_", " ")
+    more: dict[str, Any] = {"sentence": sentence, "part": part}
     if isinstance(rows, Mapping):
         for table, frame in rows.items():
             _check_frame(frame, f"text {shorten(sentence, 60)!r}", f"rows of {table}")
-        part = "summary" if _context.stage == "report" else (_context.stage or "").replace("_", " ")
-        html = markup.sentence_html(sentence, rows, identifier, _context.label, part)
-        more = {"numbers_without_rows": numbers_without_rows(sentence, rows)}
+        records = {table: markup.rows_record(table, frame) for table, frame in rows.items()}
+        html = markup.sentence_html(sentence, records, identifier, _context.label, part)
+        more |= {"rows": records, "numbers_without_rows": numbers_without_rows(sentence, rows)}
     else:
-        html = markup.sentence_html(sentence, [str(row) for row in rows], identifier)
-        more = {}
+        names = [str(row) for row in rows]
+        html = markup.sentence_html(sentence, names, identifier)
+        more |= {"rows": names}
     _display("text", identifier, html, visible_lines(sentence), more)
 
 
@@ -291,13 +307,26 @@ def show_headline(headline: pd.DataFrame, *, titles: Mapping[str, str] | None = 
     identifier = _context.identifier("headline", None, "")
     ordered = headline.sort_values("position", kind="stable")
     html = headline_html(ordered, titles or ITEM_TITLES, identifier, _context.label)
-    _display("headline", identifier, html, visible_lines("\n".join(ordered["text"])))
+    more = {"table": markup.table_record(ordered[list(HEADLINE_COLUMNS)], codes=True, max_rows=len(ordered)), "titles": dict(titles or ITEM_TITLES)}
+    _display("headline", identifier, html, visible_lines("\n".join(ordered["text"])), more)
 
 
 def _display(kind: str, identifier: str, html: str, text: str, more: Mapping[str, Any] | None = None) -> None:
     from IPython.display import display
 
     display(_Shown(kind, identifier, html, text, more))
+
+
+def _standing(source: str | Sequence[str] | None, about: str | None, where: str) -> dict[str, Any]:
+    """What a result says of the tables behind it, checked."""
+    named = [source] if isinstance(source, str) else list(source or ())
+    if about not in (None, NO_PUPILS) or (about is not None and named) or not all(isinstance(name, str) and name.isidentifier() for name in named):
+        raise ContractError(
+            f"source={source!r} and about={about!r} do not say which written tables stand behind it",
+            where=where,
+            mend=f"give source= the names of written tables, or about={NO_PUPILS!r} where nothing shown is about pupils",
+        )
+    return {"source": named, "about": about}
 
 
 def _plain_caption(caption: str) -> str:
@@ -347,6 +376,16 @@ def _size(fig: Figure) -> tuple[float, float]:
 
     width, height = fig.get_size_inches()
     return float(width), float(height) + (LABEL_STRIP_INCHES if _context.label == "simulated" else 0.0)
+
+
+def _drawn_words(fig: Figure) -> list[str]:
+    """Texts with a number that the drawing itself holds, the scale of its axes apart."""
+    from matplotlib.text import Text
+
+    scale = {id(label) for axes in fig.axes for axis in (axes.xaxis, axes.yaxis) for label in (*axis.get_ticklabels(which="both"), axis.get_offset_text())
+             if not any(letter.isalpha() for letter in label.get_text())}
+    texts = (text.get_text() for text in fig.findobj(Text) if id(text) not in scale and text.get_visible())
+    return sorted({" ".join(text.split()) for text in texts if any(letter.isdigit() for letter in text)})
 
 
 def _keep_beside(identifier: str, png: bytes, data: pd.DataFrame) -> str | None:

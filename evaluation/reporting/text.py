@@ -18,6 +18,9 @@ SIMULATED = "SIMULATED - not a finding"
 NOT_AVAILABLE = "[x]"
 """Shown for a missing value: the Government Analysis Function's symbol for "not available"."""
 
+WITHHELD = "[c]"
+"""Shown for a withheld value: the Government Analysis Function's symbol for "confidential"."""
+
 LONGEST_CELL = 300
 """Characters of one cell that are shown before it is shortened."""
 

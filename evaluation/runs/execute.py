@@ -23,6 +23,7 @@ from .kernel import KERNEL_LOG, NotebookJob
 from .kernel_progress import Progress
 from .notebook import heading_before, is_tagged, source_of
 from .stage import CONTEXT_FILE, CONTEXT_VARIABLE, RECEIPTS, read_parquet
+from .stages import folder_of
 from .store import STEP, StageResult, altered_files
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def execute_stage(study: Study, stage: Stage, results: dict[str, StageResult], c
     KeyboardInterrupt
         The run was interrupted; the partial folder is kept.
     """
-    partial, final = run_folder / f"{stage.name}.partial", run_folder / stage.name
+    partial, final = run_folder / f"{stage.name}.partial", run_folder / folder_of(stage.name)
     started, clock = datetime.now(UTC), monotonic()
     source = study.sources[stage.name]
     cells = list(source.cells)

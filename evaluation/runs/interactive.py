@@ -18,7 +18,7 @@ from .notebook import is_tagged, read_source, source_of
 from .root import PACKAGE
 from .run import RUN, find_run, run_study
 from .stage import CONTEXT_FILE
-from .stages import KINDS, Kind, Stage, find_kind
+from .stages import KINDS, Kind, Stage, find_kind, folder_of
 from .store import STEP, StageResult
 from .study import Study, open_study, stored_results
 
@@ -159,7 +159,7 @@ def _run_context(root: Path, kind: Kind, stage: Stage, manifest: dict[str, Any],
     for table in stage.reads:
         writer = kind.writer(table).name
         if writer in present:
-            result = StageResult(folder / writer, read_json(folder / writer / STEP))
+            result = StageResult(folder / folder_of(writer), read_json(folder / folder_of(writer) / STEP))
             altered = altered_files(result)
             if altered:
                 raise ContractError(f"{', '.join(altered)} changed since the run", where=f"{folder.name}/{writer}", mend="run the study again")
@@ -175,7 +175,7 @@ def _run_context(root: Path, kind: Kind, stage: Stage, manifest: dict[str, Any],
         "truth": str(data / "truth" / "pupil_effects.parquet") if stage.truth and data and (data / "truth" / "pupil_effects.parquet").is_file() else None,
         "label": manifest["data_label"], "seed": manifest["seed"], "parameters": protocol[stage.section],
         "protocol": protocol if stage.whole_protocol else None,
-        "notes": read_json(folder / stage.name / STEP)["components"].get("notes", {}) if stage.whole_protocol and stage.name in present else {},
+        "notes": read_json(folder / folder_of(stage.name) / STEP)["components"].get("notes", {}) if stage.whole_protocol and stage.name in present else {},
     }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .run import StageOutcome
     from .study import Study
 
-SCHEMA = 1
+SCHEMA = 2
 KEY_VERSIONS = ("duckdb", "matplotlib", "nbconvert", "numpy", "pandas", "pandera", "papermill", "pyarrow", "pydantic", "scipy", "statsmodels")
 
 
@@ -34,9 +34,9 @@ def build_manifest(study: Study, outcomes: dict[str, StageOutcome], folder: Path
         "engine": ENGINE,
         "stages": [_stage(name, outcome) for name, outcome in outcomes.items()],
         "headline": _headline(outcomes),
-        "report": {name: said for name, said in report.items() if name != "release"},
-        "disclosure_log": report.get("release", {}).get("log", []),
-        "release": {name: said for name, said in report.get("release", {}).items() if name != "log"},
+        "report": {name: said for name, said in report.items() if name not in ("release", "disclosure_log")},
+        "disclosure_log": report.get("disclosure_log", []),
+        "release": report.get("release", {}),
     }
 
 

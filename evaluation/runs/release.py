@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import os
 import shutil
 import uuid
@@ -13,27 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import ContractError, GateError
 from evaluation.protocol.load import digest_of
-from evaluation.registers.dictionary import load_table
+from evaluation.reporting.text import spreadsheet_safe
 
+from .clearance import NO_PROFILE, NO_PROFILE_MEND
 from .files import link_tree, read_json, sha256_of, write_atomically, write_json
-from .fingerprint import dictionary_digest, distribution_versions, package_digests, render_digests
-from .reports import EDITIONS, Material, notebooks_of
+from .fingerprint import distribution_versions, package_digests, render_digests
+from .reports import EDITIONS, REPORT, Material, notebooks_of, write_reports
 
 if TYPE_CHECKING:
-    from evaluation.reporting.disclosure import Profile
-
+    from .assurance import Assurance
+    from .clearance import RunClearance
     from .progress import Reporter
 
-RELEASE, CHECKER, RECORD = "release", "disclosure", "release_record.json"
+RELEASE, CHECKER, RECORD, REPORT_LOG = "release", "disclosure", "release_record.json", "report_log.csv"
 MAKERS = ("gptables", "pikepdf", "pypandoc-binary", "scipy", "typst")
-
-
-def profile_of(material: Material) -> Profile | None:
-    """The disclosure profile that the protocol registers for its report; None where it registers none, and then nothing is released."""
-    from evaluation.reporting.disclosure import find_profile
-
-    chosen = material.values.get("report", {}).get("disclosure")
-    return None if chosen is None else find_profile(chosen["profile"], chosen["changes"])
 
 
 def refuse_shown(material: Material) -> None:
@@ -53,19 +48,53 @@ def refuse_shown(material: Material) -> None:
         raise GateError(f"the report was not written: {first.message}{more}", where=first.where, mend=first.mend)
 
 
-def write_release(material: Material, root: Path, folder: Path, reporter: Reporter, *, earlier: Path | None = None) -> dict[str, Any]:
+def write_out(cleared: RunClearance, folder: Path, reporter: Reporter, *, assurance: Assurance | None = None, axe: bool = False) -> dict[str, Any]:
+    """Write everything that a run is read by: the cleared report, the working editions, the release.
+
+    Parameters
+    ----------
+    cleared : RunClearance
+    folder : Path
+        The run's folder.
+    reporter : Reporter
+    assurance, axe
+        As in :func:`evaluation.runs.reports.write_reports`.
+
+    Returns
+    -------
+    dict
+        ``files`` (digest by path), ``checks``, ``reused``, ``disclosure_log`` (of the release and of the report), ``release``.
+    """
+    report = write_reports(cleared, folder, reporter, assurance=assurance, axe=axe)
+    if cleared.profile is None and not cleared.published:
+        reporter.say(f"No report was written, only working editions: {NO_PROFILE}. Mend: {NO_PROFILE_MEND}")
+    release = write_release(cleared, folder, reporter)
+    held = report.pop("held_back")
+    if held and (folder / CHECKER).is_dir():
+        write_atomically(folder / CHECKER / REPORT_LOG, _held_csv(held))
+    files = {**report.pop("files"), **release.pop("files")}
+    return {**report, "files": files, "disclosure_log": [*release.pop("log"), *held], "release": release}
+
+
+def _held_csv(held: list[dict[str, Any]]) -> str:
+    """What the report holds back, as lines of a table for the output checker."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, ["table", "row", "column", "action", "reason"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: spreadsheet_safe(value) for name, value in line.items()} for line in held)
+    return out.getvalue()
+
+
+def write_release(cleared: RunClearance, folder: Path, reporter: Reporter) -> dict[str, Any]:
     """Write PDF and DOCX of both editions below ``report/``, and ``release/`` with what passed disclosure control; ``disclosure/`` is for the checker.
 
     Parameters
     ----------
-    material : Material
-    root : Path
-        Holds the data dictionary.
+    cleared : RunClearance
+        The run and what may leave it.
     folder : Path
         The run's folder; its report has been written.
     reporter : Reporter
-    earlier : Path, optional
-        The folder ``release`` of an earlier run.
 
     Returns
     -------
@@ -79,19 +108,19 @@ def write_release(material: Material, root: Path, folder: Path, reporter: Report
     ContractError
         The earlier folder is no release.
     """
-    formats = _formats(material, folder, reporter)
-    profile = profile_of(material)
+    material, profile = cleared.material, cleared.profile
+    formats = _formats(material, folder, reporter) if (folder / REPORT).is_dir() else {}
     for name in (RELEASE, CHECKER):
         shutil.rmtree(folder / name, ignore_errors=True)
     if profile is None:
         return {"files": formats, "log": [], "profile": None, "proof": None, "reused": True}
-    content = _content(material, root, profile, earlier)
+    content = _content(cleared)
     stored = material.store / "releases" / content
     record = _stored(stored)
     reused = record is not None
     if record is None:
         reporter.say("clearing what may be released" if not reporter.terminal else "  release          clearing")
-        record = _build(material, root, profile, content, stored, earlier)
+        record = _build(cleared, content, stored)
     link_tree(stored / RELEASE, folder / RELEASE)
     link_tree(stored / CHECKER, folder / CHECKER)
     return {"files": {**formats, **record["files"]}, "log": record["log"], "profile": record["profile"], "proof": record["proof"], "reused": reused}
@@ -121,7 +150,7 @@ def _formats(material: Material, folder: Path, reporter: Reporter) -> dict[str, 
     """PDF and DOCX of both editions, kept in the store by the page they are made from; the run is named by its content."""
     from evaluation.reporting.documents import edition_docx, edition_pdf
 
-    pages = {name: (folder / "report" / name).read_text(encoding="utf-8") for name in EDITIONS}
+    pages = {name: (folder / REPORT / name).read_text(encoding="utf-8") for name in EDITIONS}
     makers = {"typst": distribution_versions().get("typst"), "pandoc": distribution_versions().get("pypandoc-binary"), "pikepdf": distribution_versions().get("pikepdf"), "documents": _documents()}
     wanted, made = {}, datetime.now(UTC).date()
     for name, page in pages.items():
@@ -140,7 +169,7 @@ def _formats(material: Material, folder: Path, reporter: Reporter) -> dict[str, 
     files = {}
     for name, (stored, _, _) in wanted.items():
         write_atomically(folder / "report" / name, stored.read_bytes())
-        files[f"report/{name}"] = sha256_of(folder / "report" / name)
+        files[f"{REPORT}/{name}"] = sha256_of(folder / REPORT / name)
     return files
 
 
@@ -158,25 +187,14 @@ def _documents() -> str:
     return digest_of({p.name: sha256_of(p) for p in sorted(folder.iterdir()) if p.is_file()})
 
 
-def _content(material: Material, root: Path, profile: Profile, earlier: Path | None) -> str:
+def _content(cleared: RunClearance) -> str:
     """Name of everything that a release is made from."""
-    from dataclasses import asdict
-
-    tables = _tables(material)
-    versions = distribution_versions()
+    material, versions = cleared.material, distribution_versions()
     return digest_of({
-        "tables": {name: material.results[stage].step["outputs"][f"tables/{name}.parquet"]["sha256"] for name, stage in tables.items()},
-        "figures": {stage: {n: said["sha256"] for n, said in material.results[stage].step["outputs"].items() if n.startswith("figures/")} for stage in material.stages},
-        "dictionary": {name: dictionary_digest(Path(root) / "data_dictionary" / f"{name}.yaml") for name in tables},
-        "profile": asdict(profile), "label": material.label, "protocol": material.protocol_digest, "documents": _documents(), "render": render_digests(),
+        "clearance": cleared.content, "protocol": material.protocol_digest, "documents": _documents(), "render": render_digests(),
+        "figures": {stage: {n: said["sha256"] for n, said in material.results[stage].step["outputs"].items() if n.startswith(("figures/", "executed"))} for stage in material.stages},
         "reporting": {n: d for n, d in package_digests().items() if n.startswith("reporting/")}, "makers": {n: versions.get(n) for n in MAKERS},
-        "earlier": sha256_of(Path(earlier) / "release.json") if earlier is not None else None,
     })
-
-
-def _tables(material: Material) -> dict[str, str]:
-    """Stage of every table of the run."""
-    return {Path(name).stem: stage for stage in material.stages for name in material.results[stage].step["outputs"] if name.startswith("tables/")}
 
 
 def _stored(stored: Path) -> dict[str, Any] | None:
@@ -190,27 +208,22 @@ def _stored(stored: Path) -> dict[str, Any] | None:
     return None
 
 
-def _build(material: Material, root: Path, profile: Profile, content: str, stored: Path, earlier: Path | None) -> dict[str, Any]:
-    from evaluation.reporting.disclosure import read_earlier
+def _build(cleared: RunClearance, content: str, stored: Path) -> dict[str, Any]:
     from evaluation.reporting.disclosure.shown import released_figures
     from evaluation.reporting.release.build import ReleaseFacts, build_release
 
-    from .stage import read_parquet
-
+    material, profile = cleared.material, cleared.profile
+    assert profile is not None
     values = material.values
-    tables = {}
-    for name, stage in _tables(material).items():
-        entry = load_table(root, name)
-        tables[name] = (entry, read_parquet(material.results[stage].table(name)))
     meta = {"title": values["title"], "study": values["study"], "report_kind": values["report_kind"], "protocol_version": values["protocol_version"],
             "protocol_digest": material.protocol_digest, "registered_on": str(values["registered_on"]),
             "amendments": [f"{a['date']}: {a['change']} ({a['reason']})" for a in values["amendments"]]}
     facts = ReleaseFacts(study=values["study"], label=material.label, meta=meta, content=f"content {content[:12]}", year=_last_year(values), made=datetime.now(UTC).date())
-    figures = [f for item in notebooks_of(material) for f in released_figures(item.stage, item.notebook, material.results[item.stage].folder, profile)]
+    figures = [f for item in notebooks_of(material) for f in released_figures(item.stage, item.notebook, material.results[item.stage].folder, cleared.sources)]
     beside = stored.with_name(f"{stored.name}.partial-{uuid.uuid4().hex[:8]}")
     beside.mkdir(parents=True)
     try:
-        record = build_release(tables, profile, facts, beside, read_earlier(earlier) if earlier is not None else None, figures)
+        record = build_release(cleared.tables, profile, facts, beside, figures=figures, clearance=cleared.clearance)
         record["checker"] = {p.relative_to(beside).as_posix(): sha256_of(p) for p in sorted((beside / CHECKER).rglob("*")) if p.is_file()}
         write_json(beside / RECORD, record)
         with contextlib.suppress(OSError):

@@ -14,14 +14,15 @@ from evaluation.errors import ContractError
 from evaluation.protocol.load import digest_of
 
 from .assurance import ASSURANCE, read_assurance
+from .clearance import RunClearance
 from .files import read_json, sha256_of, write_json
 from .manifest import ORIGIN, SCHEMA
 from .notebook import StageSource, read_source
-from .release import refuse_shown, write_release
-from .reports import Material, write_reports
+from .release import refuse_shown, write_out
+from .reports import Material
 from .root import shown
 from .run import RUN
-from .stages import KINDS, Kind
+from .stages import KINDS, Kind, folder_of
 from .store import STEP, StageResult, Store
 from .summary import describe_unfinished
 
@@ -53,7 +54,7 @@ def render_run(root: Path, folder: Path, reporter: Reporter, *, kinds: Mapping[s
     Returns
     -------
     dict
-        As :func:`evaluation.runs.reports.write_reports`.
+        ``files`` (digest by path), ``checks``, ``reused``.
 
     Raises
     ------
@@ -72,17 +73,16 @@ def render_run(root: Path, folder: Path, reporter: Reporter, *, kinds: Mapping[s
     sources = {name: _source(root, kind, name, folder, reporter) for name in stages}
     material = Material(
         values=manifest["protocol"], protocol_digest=manifest["protocol_digest"], label=manifest["data_label"], stages=stages, sources=sources,
-        results={name: StageResult(folder / name, read_json(folder / name / STEP)) for name in stages},
+        results={name: StageResult(folder / folder_of(name), read_json(folder / folder_of(name) / STEP)) for name in stages},
         origin={name: manifest[name] for name in ORIGIN}, store=Store(folder.parent).folder)
     assurance = read_assurance(folder)
     refuse_shown(material)
-    report = write_reports(material, folder, reporter, assurance=assurance, axe=axe)
+    report = write_out(RunClearance(material, root, earlier), folder, reporter, assurance=assurance, axe=axe)
     if assurance is not None and report["checks"]["standing"] == "draft":
         reporter.say(f"{ASSURANCE} signs another content than this one, so the report is a draft (digest now {report['checks']['run_digest']})")
-    release = write_release(material, root, folder, reporter, earlier=earlier)
-    report["files"] |= release.pop("files")
     _note(folder, report)
-    write_json(folder / RUN, {**manifest, "report": report, "disclosure_log": release.pop("log"), "release": release})
+    log, release = report.pop("disclosure_log"), report.pop("release")
+    write_json(folder / RUN, {**manifest, "report": report, "disclosure_log": log, "release": release})
     return report
 
 
@@ -123,7 +123,7 @@ def _refuse_altered(folder: Path, manifest: dict[str, Any]) -> None:
     except (OSError, ValueError, yaml.YAMLError):
         altered.append("protocol.yaml")
     for said in manifest["stages"]:
-        altered += _altered_in(folder / said["name"], said)
+        altered += _altered_in(folder / folder_of(said["name"]), said)
     if altered:
         more = f" and {len(altered) - 5} more" if len(altered) > 5 else ""
         raise ContractError(f"altered since the run: {', '.join(altered[:5])}{more}", where=manifest["run_id"],
@@ -152,7 +152,7 @@ def _altered_in(folder: Path, said: dict[str, Any]) -> list[str]:
 
 def _source(root: Path, kind: Kind, name: str, folder: Path, reporter: Reporter) -> StageSource | None:
     """A stage's notebook if its code is what ran, so that its prose may stand beside these outputs; else None."""
-    executed = json.loads((folder / name / "executed.ipynb").read_text(encoding="utf-8"))
+    executed = json.loads((folder / folder_of(name) / "executed.ipynb").read_text(encoding="utf-8"))
     try:
         source = read_source(root, kind.stage(name))
         ran = StageSource(source.path, tuple(c for c in executed["cells"] if "injected-parameters" not in c.get("metadata", {}).get("tags", [])), executed)

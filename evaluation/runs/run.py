@@ -19,7 +19,7 @@ from .fingerprint import key_of
 from .manifest import build_manifest, commit_of, origin_of
 from .progress import Reporter
 from .root import shown
-from .stages import Stage
+from .stages import Stage, folder_of
 from .store import StageResult
 from .study import Study, stored_results
 
@@ -135,16 +135,13 @@ def _chosen(study: Study, only: str | None, until: str | None) -> list[Stage]:
 
 def _write_out(study: Study, material: Material, folder: Path, events: _Events, reporter: Reporter) -> dict[str, Any]:
     """Write the report and the release of a full run; nothing is written of what a gate refuses."""
-    from .release import refuse_shown, write_release
-    from .reports import write_reports
+    from .clearance import RunClearance
+    from .release import refuse_shown, write_out
 
     refuse_shown(material)
-    report = write_reports(material, folder, reporter)
-    events.note("reports written", files=sorted(report["files"]), reused=report["reused"])
-    release = write_release(material, study.root, folder, reporter)
-    report["files"] |= release.pop("files")
-    report["release"] = release
-    events.note("release written", tables_and_figures_held_back=len(release["log"]), reused=release["reused"])
+    report = write_out(RunClearance(material, study.root), folder, reporter)
+    events.note("reports written", files=sorted(n for n in report["files"] if not n.startswith("release/")), reused=report["reused"])
+    events.note("release written", tables_and_figures_held_back=len(report["disclosure_log"]), reused=report["release"]["reused"])
     return report
 
 
@@ -177,11 +174,11 @@ def _stage(study: Study, stage: Stage, results: dict[str, StageResult], folder: 
     stored = None if ignore_store else study.store.find(key)
     if stored is not None:
         link_tree(stored.folder, folder / f"{stage.name}.partial")
-        os.rename(folder / f"{stage.name}.partial", folder / stage.name)
+        os.rename(folder / f"{stage.name}.partial", folder / folder_of(stage.name))
         study.store.note_latest(stored, study.name)
         events.note("stage reused", stage=stage.name, key=key)
         reporter.stage_reused(stage.name)
-        return StageOutcome(StageResult(folder / stage.name, stored.step), "nothing it depends on changed", True)
+        return StageOutcome(StageResult(folder / folder_of(stage.name), stored.step), "nothing it depends on changed", True)
     from .execute import StageFailure, execute_stage
 
     known = study.store.find(key) is not None

@@ -8,6 +8,14 @@ from importlib import import_module
 
 from evaluation.errors import ContractError
 
+WORKING = "working"
+"""Folder of a run that holds what the stage ``report`` wrote and the editions in full, none of it cleared."""
+
+
+def folder_of(stage: str) -> str:
+    """Folder of a stage's results in a run: its name, but for the stage ``report``, beside whose results the cleared report must not lie."""
+    return WORKING if stage == "report" else stage
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -138,7 +146,7 @@ TRIAL = Kind(
               writes=("costs_by_perspective", "eef_cost", "appraisal", "plane_draws", "acceptability", "information_value", "tornado", "value_scenarios",
                       "planning_table", "value_inputs"), effects=True),
         Stage("report", "report", whole_protocol=True,
-              reads=("estimates", "truth_comparison", "impact_diagnostics", "robustness_checks", "limitations", "specification_curve", "specification_tests", "referral_selection", "subgroups", "survey_changes", "survey_response", "trajectories", "cohort_flow", "attrition", "delivery_reach",
+              reads=("estimates", "truth_comparison", "impact_diagnostics", "robustness_checks", "limitations", "placebos", "specification_curve", "specification_tests", "referral_selection", "subgroups", "survey_changes", "survey_response", "trajectories", "cohort_flow", "attrition", "delivery_reach",
                      "delivery_model_effects", "costs_by_perspective", "appraisal", "tornado", "planning_table", "value_inputs", "intake_counts"),
               writes=("headline",)),
     ),

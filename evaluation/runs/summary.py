@@ -9,6 +9,7 @@ from evaluation.errors import ContractError
 
 from .files import read_json, sha256_of
 from .root import shown
+from .stages import folder_of
 
 if TYPE_CHECKING:
     from .execute import StageFailure
@@ -33,7 +34,13 @@ def describe_report(folder: Path, report: dict[str, Any], root: Path | None = No
 
 def _report_lines(folder: Path, report: dict[str, Any], root: Path | None) -> list[str]:
     files = sorted(report.get("files", {}))
-    lines = [f"Report:     {shown(folder / name, root)}" for name in files if name.startswith("report/") and name.endswith(".html")]
+    lines = [f"{'Report:    ' if name.startswith('report/') else 'Working:   '} {shown(folder / name, root)}{'' if name.startswith('report/') else ' (not cleared for publication)'}"
+             for name in files if name.startswith(("report/", "working/")) and name.endswith(".html")]
+    told = report.get("checks", {}).get("disclosure", {})
+    if held := sum(told.get("held_back", {}).values()):
+        lines.append(f"Held back:  {held} {'item' if held == 1 else 'items'} and {told['cells_hidden']} cells of the report, by profile {told['profile']}; why: disclosure/report_log.csv")
+    elif "mend" in told:
+        lines.append(f"No report:  {told['report']}. Mend: {told['mend']}")
     tables = sum(name.startswith("release/tables/") for name in files)
     return lines + ([f"Release:    {shown(folder / 'release', root)} ({tables} cleared tables; what was held back: disclosure/disclosure_log.csv)"] if tables else [])
 
@@ -67,8 +74,8 @@ def show_run(folder: Path) -> str:
     lines = [f"{manifest['run_id']}  ({manifest['kind']}, data {manifest['data_label']}, protocol {manifest['protocol']['protocol_version']} {manifest['protocol_digest'][:8]})",
              f"{manifest['started']} to {manifest['finished']}; seed {manifest['seed']}; commit {(manifest['commit'] or 'unknown')[:10]}{' with changes' if manifest['dirty'] else ''}", ""]
     lines += [f"  {s['name']:<16} {'reused' if s['reused'] else 'ran   '} {s['seconds']:7.1f} s  {s['why']}" for s in manifest["stages"]]
-    altered = [f"{s['name']}/{n}" for s in manifest["stages"] for n, said in s["outputs"].items() if not _same(Path(folder) / s["name"] / n, said["sha256"])]
-    altered += [f"report/{n}" for n, said in manifest["report"].get("files", {}).items() if not _same(Path(folder) / n, said)]
+    altered = [f"{s['name']}/{n}" for s in manifest["stages"] for n, said in s["outputs"].items() if not _same(Path(folder) / folder_of(s["name"]) / n, said["sha256"])]
+    altered += [n for n, said in manifest["report"].get("files", {}).items() if not _same(Path(folder) / n, said)]
     if altered:
         lines += ["", f"Altered since the run: {', '.join(altered[:5])}{' ...' if len(altered) > 5 else ''}"]
     headline = [row["text"] for row in manifest["headline"]]

@@ -162,10 +162,10 @@ def information_sentence(table: pd.DataFrame, decision: Decision) -> str:
         first = alone.loc[alone["evppi"].idxmax()]
         lead = "In the base case" if scenario == BASE_CASE else f"Under \u201c{scenario}\u201d"
         if known < 0.5:
-            said.append(f"{lead}, knowing everything would be worth less than £1 per pupil: hardly any draw would change the choice.")
+            said.append(f"{lead}, knowing everything would be worth less than a pound per pupil: hardly any draw would change the choice.")
             continue
         most = (f"knowing the {first['parameter']} alone {pounds(first['evppi'])} per pupil, the most of any input" if first["evppi"] >= 0.5
-                else "no input known by itself would be worth £1 per pupil, because none alone would change the choice")
+                else "no input known by itself would be worth a pound per pupil, because none alone would change the choice")
         said.append(f"{lead}, knowing everything before deciding would be worth {pounds(known)} per pupil and {pounds(rows['evpi_population'].iloc[0])} "
                     f"for the pupils of {decision.years} years; {most}.")
     return " ".join(said)

@@ -83,6 +83,14 @@ def _finished(tmp_path_factory, _path) -> Path:
     return finished.root
 
 
+@pytest.fixture(scope="session")
+def _ruled(tmp_path_factory, _finished) -> Path:
+    ruled = _copy(_finished, tmp_path_factory.mktemp("ruled") / "project", keep_runs=False)
+    ruled.replace("disclosure: null", "disclosure: {profile: srs, changes: null}")
+    ruled.run()
+    return ruled.root
+
+
 def _copy(source: Path, target: Path, keep_runs: bool) -> Project:
     shutil.copytree(source, target)
     copied = Project(target)
@@ -101,3 +109,9 @@ def begun(tmp_path, _begun) -> Project:
 def finished(tmp_path, _finished) -> Project:
     """A project that was run once."""
     return _copy(_finished, tmp_path / "project", keep_runs=True)
+
+
+@pytest.fixture
+def ruled(tmp_path, _ruled) -> Project:
+    """A project whose protocol registers disclosure rules, run once: it has a report and a release."""
+    return _copy(_ruled, tmp_path / "project", keep_runs=True)

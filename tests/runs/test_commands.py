@@ -10,16 +10,16 @@ import sys
 def test_run_and_show_tell_what_was_done_and_where(finished):
     done = finished.command("run", "params/tiny.yaml")
     assert done.returncode == 0, done.stderr
-    assert "3 stages, 3 reused (full run, data simulated)" in done.stdout and "report/technical.html" in done.stdout
+    assert "3 stages, 3 reused (full run, data simulated)" in done.stdout and "working/technical.html (not cleared for publication)" in done.stdout and "No report:  not written: the protocol registers no disclosure rules" in done.stdout
     shown = finished.command("show")
     assert shown.returncode == 0 and "second           reused" in shown.stdout and "1 totals" in shown.stdout
 
 
 def test_show_says_which_files_were_altered_since(finished):
     (run,) = finished.runs()
-    path = run / "report" / "summary.html"
+    path = run / "working" / "summary.html"
     path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
-    assert "Altered since the run" in finished.command("show", run.name[:12]).stdout
+    assert "Altered since the run: working/summary.html" in finished.command("show", run.name[:12]).stdout
 
 
 def test_check_and_plan_start_no_kernel(finished):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 import tiny_study
@@ -19,6 +20,12 @@ SIGNED = {
     "commissioner": "Department", "analyst": "A. Analyst", "assurer": "B. Checker", "approver": "C. Chief",
     "checks": [{"check": "Recomputed the total by hand", "outcome": "passed"}], "findings": [], "assured_on": "2026-01-06", "approved_on": "2026-01-07",
 }  # fmt: skip
+
+
+@pytest.fixture
+def finished(ruled):
+    """A run with a report: its protocol registers disclosure rules."""
+    return ruled
 
 
 def render(project, **options) -> dict:
@@ -187,8 +194,8 @@ def test_a_figure_without_alternative_text_never_reaches_a_report(begun):
 def test_with_axe_the_report_is_held_against_it_and_the_checks_say_so(finished):
     if browser_path() is None:
         pytest.skip(f"no Chromium: install the system's package chromium or set {BROWSER_VARIABLE}")
-    assert render(finished)["checks"]["gates"] == {"lint": "passed"}
-    assert render(finished, axe=True)["checks"]["gates"] == {"lint": "passed", "axe": "passed"}
+    assert render(finished)["checks"]["gates"] == {"lint": "passed", "disclosure": "passed"}
+    assert render(finished, axe=True)["checks"]["gates"] == {"lint": "passed", "disclosure": "passed", "axe": "passed"}
 
 
 def test_a_report_that_names_a_pupil_is_not_written_and_the_cell_is_named(finished):
@@ -201,7 +208,32 @@ def test_a_report_that_names_a_pupil_is_not_written_and_the_cell_is_named(finish
     assert done.returncode == 4 and "second/" in done.stderr and "A12345678901B" not in done.stderr
 
 
-def test_a_study_without_a_disclosure_profile_releases_nothing_and_says_so(finished):
-    manifest = read_json(finished.runs()[0] / "run.json")
-    assert manifest["release"]["profile"] is None and not (finished.runs()[0] / "release").exists() and manifest["disclosure_log"] == []
-    assert (finished.runs()[0] / "report" / "summary.pdf").read_bytes()[:5] == b"%PDF-"
+def test_a_study_without_disclosure_rules_has_no_report_and_says_so_with_the_mend(begun):
+    result = begun.run()
+    checks = read_json(result.folder / "working" / "checks.json")
+    assert not (result.folder / "report").exists() and not (result.folder / "release").exists()
+    assert checks["gates"]["disclosure"] == "no rules registered" and "registers no disclosure rules" in checks["disclosure"]["report"] and "section `report`" in checks["disclosure"]["mend"]
+    assert "No report was written" in begun.said.getvalue() and result.manifest["release"]["profile"] is None and result.manifest["disclosure_log"] == []
+    assert "Working edition: not cleared for publication" in (result.folder / "working" / "summary.html").read_text(encoding="utf-8")
+
+
+def test_a_table_without_source_is_a_note_in_the_report_and_stands_in_the_working_edition_alone(ruled):
+    ruled.cells("report", report_show="from evaluation.reporting.show import show_table\nshow_table(totals, caption='All totals of the tiny study')")
+    result = ruled.run()
+    cleared, working = ((result.folder / folder / "technical.html").read_text(encoding="utf-8") for folder in ("report", "working"))
+    assert "Table held back: All totals of the tiny study" in cleared and "<caption>" not in cleared.split('class="about"')[0]
+    assert "<caption>" in working.split('class="about"')[0] and "Working edition: not cleared" in working and "Working edition: not cleared" not in cleared
+    told = result.manifest["report"]["checks"]["disclosure"]
+    assert told["held_back"]["tables"] == 1 and (told["profile"], told["threshold"]) == ("srs", 10)
+    assert any(e["table"].startswith("report: table") and "no table of the run is named" in e["reason"] for e in result.manifest["disclosure_log"])
+    assert "no table of the run is named" in (result.folder / "disclosure" / "report_log.csv").read_text(encoding="utf-8")
+    assert {p.name for p in (result.folder / "report").iterdir()} == {"checks.json", *(f"{e}.{k}" for e in ("summary", "technical") for k in ("html", "pdf", "docx"))}
+    records = [re.search(r'(?s)<table id="record-tables-table">.*?</table>', page)[0] for page in (working, cleared)]
+    assert [("Rows" in record, "SHA-256" in record) for record in records] == [(True, True), (False, False)], "sizes and digests of tables stay behind"
+
+
+def test_what_is_rendered_again_leaves_nothing_of_before_that_was_not_cleared_now(ruled):
+    (run,) = ruled.runs()
+    (run / "report" / "notes.html").write_text("4 pupils", encoding="utf-8")
+    render(ruled)
+    assert not (run / "report" / "notes.html").exists() and (run / "working" / "executed.ipynb").is_file()

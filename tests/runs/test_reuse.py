@@ -22,7 +22,7 @@ def test_an_unchanged_second_run_reuses_every_stage_and_the_reports(finished):
     assert all(outcome.reused for outcome in result.outcomes.values()) and len(result.outcomes) == 3
     assert result.manifest["report"]["reused"]
     assert len(finished.runs()) == 2, "each run has a folder of its own"
-    first, second = ((run / "report" / "technical.html").read_text(encoding="utf-8").replace(run.name, "") for run in finished.runs())
+    first, second = ((run / "working" / "technical.html").read_text(encoding="utf-8").replace(run.name, "") for run in finished.runs())
     assert first == second
 
 
@@ -50,7 +50,7 @@ def test_a_prose_edit_renders_again_and_runs_nothing(finished):
     result = finished.run()
     assert all(outcome.reused for outcome in result.outcomes.values())
     assert not result.manifest["report"]["reused"]
-    page = (result.folder / "report" / "technical.html").read_text(encoding="utf-8")
+    page = (result.folder / "working" / "technical.html").read_text(encoding="utf-8")
     assert "About the counting" in page and "About second-work" not in page
 
 
@@ -123,7 +123,7 @@ def test_from_a_stage_on_the_store_is_ignored(finished):
 def test_only_runs_one_stage_and_needs_its_inputs(finished, tmp_path):
     result = finished.run(only="second")
     assert list(result.outcomes) == ["second"] and result.manifest["kind"] == "partial"
-    assert not (result.folder / "report").exists(), "a partial run has no reports"
+    assert not (result.folder / "report").exists() and not list(result.folder.glob("working/*.html")), "a partial run has no reports"
     with pytest.raises(ContractError, match="first writes, and that is not stored"):
         finished.run(only="second", out=tmp_path / "elsewhere")
 
@@ -184,7 +184,7 @@ def test_damaged_notes_in_the_store_heal(finished, content):
         path.unlink()
         path.write_text(content, encoding="utf-8")
     result = finished.run()
-    assert not result.manifest["report"]["reused"] and set(result.manifest["report"]["files"]) == {f"report/{edition}.{kind}" for edition in ("summary", "technical") for kind in ("html", "pdf", "docx")}
+    assert not result.manifest["report"]["reused"] and set(result.manifest["report"]["files"]) == {"working/summary.html", "working/technical.html"}
     assert finished.run().manifest["report"]["reused"]
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import nbformat
 from pydantic import Field
 
-from evaluation.protocol.base import ProtocolHeader, Section
+from evaluation.protocol.base import DisclosureChoice, ProtocolHeader, Section
 from evaluation.runs.files import sha256_of, write_json
 from evaluation.runs.stages import Kind, Stage
 
@@ -29,6 +29,7 @@ class SecondSection(Section):
 
 class ReportSection(Section):
     note: str = Field(description="A note on the page")
+    disclosure: DisclosureChoice | None = Field(description="Rules before anything leaves the run; none: nothing does")
 
 
 class TinyProtocol(ProtocolHeader):
@@ -80,6 +81,7 @@ second:
   threshold: 5
 report:
   note: nothing
+  disclosure: null
 """
 
 TABLES = {
@@ -105,11 +107,11 @@ CELLS = {
                         "stage.write(\"totals\", pd.DataFrame({\"total_id\": [\"all\"], \"total\": [float(len(above))], \"share\": [None]}))",
     },
     "report": {
-        "report-parameters": "note: str = \"nothing\"",
+        "report-parameters": "note: str = \"nothing\"\ndisclosure: dict | None = None",
         "report-open": "from evaluation.runs import open_stage\nstage = open_stage(\"report\", globals())",
         "report-write": "import pandas as pd\ntotals = stage.read(\"totals\")\n"
                         "stage.write(\"headline\", pd.DataFrame({\"position\": [1], \"text\": [f\"{len(totals)} totals\"]}))",
-        "report-show": "from evaluation.reporting.show import show_table\nshow_table(totals, caption=\"All totals of the tiny study\")",
+        "report-show": "from evaluation.reporting.show import show_table\nshow_table(totals, caption=\"All totals of the tiny study\", source=\"totals\")",
     },
 }
 
@@ -140,7 +142,7 @@ def make_project(root: Path) -> Path:
                 key.append(field)
             fields.append({"name": field, "type": kind.removesuffix(" key"), "constraints": {"required": kind.endswith(" key")}})
         entry = {"name": name, "title": name.capitalize(), "description": "Of the tests.", "x-sensitivity": "aggregate",
-                 "primaryKey": key, "fields": fields}
+                 "primaryKey": key, "fields": fields, "x-disclosure": {"about": "no pupils", "why": "readings of a gauge"}}
         (root / "data_dictionary" / f"{name}.yaml").write_text(json.dumps(entry), encoding="utf-8")
     for stage, cells in CELLS.items():
         write_notebook(root / "notebooks" / f"{stage}.ipynb", cells, stage.capitalize())

@@ -23,7 +23,7 @@ import pandas as pd
 import yaml
 
 from evaluation.registers.dictionary import check_frame, load_table, typed_frame
-from evaluation.runs.stages import KINDS
+from evaluation.runs.stages import KINDS, folder_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EDITIONS = ("summary.html", "technical.html")
@@ -80,7 +80,7 @@ class RunFolder:
         return KINDS[self.manifest["study_kind"]]
 
     def path(self, table: str) -> Path:
-        return self.folder / self.kind.writer(table).name / "tables" / f"{table}.parquet"
+        return self.folder / folder_of(self.kind.writer(table).name) / "tables" / f"{table}.parquet"
 
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.path(name))
@@ -98,12 +98,18 @@ class RunFolder:
         with duckdb.connect() as con:
             return con.execute(re.sub(r"\{(\w+)\}", lambda m: f"read_parquet('{self.path(m.group(1)).as_posix()}')", query)).fetchone()
 
-    def page(self, edition: str) -> str:
-        return (self.folder / "report" / edition).read_text(encoding="utf-8")
+    def page(self, edition: str, folder: str = "report") -> str:
+        """An edition: of the cleared report, or of ``working``."""
+        return (self.folder / folder / edition).read_text(encoding="utf-8")
 
-    def words(self, edition: str) -> str:
+    @property
+    def whole(self) -> str:
+        """Folder of the editions in full: what is published needs no other than the report."""
+        return "report" if self.manifest["data_label"] == "published" else "working"
+
+    def words(self, edition: str, folder: str = "report") -> str:
         """What a reader sees, on one line."""
-        return words(self.page(edition))
+        return words(self.page(edition, folder))
 
 
 def words(page: str) -> str:
@@ -185,9 +191,9 @@ def check_manifest(run: RunFolder, label: str) -> None:
     assert {e["table"] for e in said["inputs"]} == {t for s in run.kind.stages for t in s.raw}
     assert {e["label"] for e in said["inputs"]} == {label} and all(e["rows"] > 0 for e in said["inputs"])
     for stage in said["stages"]:
-        folder = run.folder / stage["name"]
+        folder = run.folder / folder_of(stage["name"])
         on_disk = {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}
-        own = {n: d for n, d in on_disk.items() if n != "step.json" and not (stage["name"] == "report" and (n.endswith((".html", ".pdf", ".docx")) or n == "checks.json"))}
+        own = {n: d for n, d in on_disk.items() if n != "step.json" and not (stage["name"] == "report" and n in EDITIONS)}
         assert own == {n: o["sha256"] for n, o in stage["outputs"].items()}, stage["name"]
         for name, output in stage["outputs"].items():
             if name.startswith("tables/"):
@@ -195,6 +201,7 @@ def check_manifest(run: RunFolder, label: str) -> None:
                 assert (output["rows"], output["columns"]) == (len(frame), len(frame.columns)), name
     assert {n: sha256(run.folder / n) for n in said["report"]["files"]} == said["report"]["files"]
     assert {n for n in said["report"]["files"] if n.startswith("report/")} == {f"report/{edition.removesuffix('.html')}.{kind}" for edition in EDITIONS for kind in ("html", "pdf", "docx")}
+    assert {p.name for p in (run.folder / "report").iterdir()} == {"checks.json", *(Path(n).name for n in said["report"]["files"] if n.startswith("report/"))}, "the report's folder holds cleared files alone"
     headline = run.table("headline").astype(object)
     assert said["headline"] == headline.where(headline.notna(), None).to_dict("records")
 
@@ -202,7 +209,7 @@ def check_manifest(run: RunFolder, label: str) -> None:
 def check_tables(run: RunFolder) -> None:
     """Every table on disk is a declared one, matches the dictionary, is in order of its key, and has no NaN."""
     for stage in run.kind.stages:
-        paths = {p.stem: p for p in (run.folder / stage.name / "tables").iterdir()}
+        paths = {p.stem: p for p in (run.folder / folder_of(stage.name) / "tables").iterdir()}
         assert set(paths) == set(stage.writes), stage.name
         for name, path in paths.items():
             frame = pd.read_parquet(path)
@@ -218,17 +225,20 @@ def check_tables(run: RunFolder) -> None:
 
 
 def check_figures(run: RunFolder) -> None:
-    """Each figure has its drawing and its numbers beside it, and the technical edition shows those very drawings."""
-    folders = [run.folder / s.name / "figures" for s in run.kind.stages if (run.folder / s.name / "figures").is_dir()]
+    """Each figure has its drawing and its numbers beside it; the technical edition in full shows those very drawings, the cleared one some of them."""
+    folders = [run.folder / folder_of(s.name) / "figures" for s in run.kind.stages if (run.folder / folder_of(s.name) / "figures").is_dir()]
     drawings = {p for folder in folders for p in folder.glob("*.png")}
     assert drawings and {p.with_suffix(".csv") for p in drawings} == {p for folder in folders for p in folder.glob("*.csv")}
     assert {p.suffix for folder in folders for p in folder.iterdir()} == {".png", ".csv"}
     for path in drawings:
         assert path.read_bytes().startswith(PNG) and len(pd.read_csv(path.with_suffix(".csv"))) > 0, path.name
-    shown = figures(run.page("technical.html"))
+    shown = figures(run.page("technical.html", run.whole))
     assert sorted(hashlib.sha256(f["png"]).hexdigest() for f in shown) == sorted(sha256(p) for p in drawings)
-    own = {sha256(p) for p in drawings if p.parent.parent.name == "report"}
-    assert {hashlib.sha256(f["png"]).hexdigest() for f in figures(run.page("summary.html"))} == own
+    own = {sha256(p) for p in drawings if p.parent.parent.name == "working"}
+    assert {hashlib.sha256(f["png"]).hexdigest() for f in figures(run.page("summary.html", run.whole))} == own
+    cleared = figures(run.page("technical.html"))
+    held = re.findall(r"Figure held back: ", run.words("technical.html"))
+    assert len(cleared) + len(held) == len(shown) and {f["png"] for f in cleared} <= {f["png"] for f in shown}
     assert all(f["alt"] and len(f["alt"]) > 40 and f["caption"] for f in shown)
 
 
@@ -246,15 +256,20 @@ def check_no_machine(run: RunFolder) -> None:
 
 
 def check_headline_is_printed(run: RunFolder) -> None:
-    """Both editions print every sentence of the headline table, in its order."""
-    for edition in EDITIONS:
-        text, place = run.words(edition), 0
+    """Both editions print every sentence of the headline table, in its order; cleared ones say where one is left out."""
+    published = run.whole == "report"
+    released = set(run.table("headline")["key"] if published else pd.read_csv(run.folder / "release" / "tables" / "headline.csv")["key"])
+    for edition, folder in ((e, f) for e in EDITIONS for f in {"report", run.whole}):
+        text, place = run.words(edition, folder), 0
         headline = run.table("headline")
         head = text[text.index("Numbers behind the headline"):]
         for row in headline.itertuples():
             sentence = re.sub(r"\s+", " ", row.text)
-            assert sentence in text, f"{edition} lacks {row.key}: {sentence}"
+            shown = folder == "working" or row.key in released
+            assert (sentence in text) == shown, f"{folder}/{edition} {'lacks' if shown else 'shows'} {row.key}: {sentence}"
             place = head.index(f" {row.position} {row.key} ", place)
+        if folder == "report":
+            assert text.count("A sentence is left out here because") >= len(set(headline["key"]) - released)
 
 
 def check_reuse(run: RunFolder, done: subprocess.CompletedProcess) -> None:

@@ -33,6 +33,7 @@ from .run_folder import (
     tables,
     words,
 )
+from .walk import counts_not_released, people_in_words, small_counts
 
 SIMULATED = "SIMULATED - not a finding"
 POINTS = "percentage points of sessions"
@@ -266,6 +267,33 @@ def test_nothing_of_single_pupils_is_in_the_release(run):
     assert all(p.name.startswith("simulated_") for p in (run.folder / "release" / "open_data").iterdir())
 
 
+def test_no_count_in_the_report_is_small_or_otherwise_than_released(run):
+    looked, wrong = counts_not_released(run.folder, ROOT / "data_dictionary", [stage.name for stage in run.kind.stages])
+    assert looked > 200 and wrong == []
+    for edition in EDITIONS:
+        assert small_counts(run.page(edition), 10) == []
+    assert len(small_counts(run.page("technical.html", "working"), 10)) > 10, "the walk finds small counts where they are"
+
+
+def test_no_text_of_the_report_counts_a_few_pupils(run):
+    places = set(run.table("planning_table").select_dtypes("number").stack().round())
+    for edition in EDITIONS:
+        assert {n for n in people_in_words(run.page(edition)) if 0 < n < 10} <= places
+    assert {688, 441} <= set(people_in_words(run.page("summary.html"))), "the walk reads the counts that are there"
+
+
+def test_the_report_says_what_it_holds_back_and_the_record_says_why(run):
+    told = run.manifest["report"]["checks"]["disclosure"]
+    notes = {kind: len(re.findall(f"{kind.capitalize()} held back: ", run.words("technical.html"))) for kind in ("table", "figure")}
+    assert told["profile"] == "srs" and told["threshold"] == 10 and told["shown"]["tables"] > 50 and told["shown"]["figures"] > 12
+    assert notes["figure"] == told["held_back"]["figures"] < 18 and notes["table"] <= told["held_back"]["tables"] < 20
+    logged = [entry for entry in run.manifest["disclosure_log"] if entry["table"].startswith("report: ")]
+    assert len(logged) >= sum(told["held_back"].values()) and all(entry["reason"] for entry in logged)
+    assert "Counts of fewer than 10 pupils are withheld" in run.words("summary.html") and "Working edition" not in run.page("summary.html")
+    working = run.page("summary.html", "working")
+    assert working.count("Working edition: not cleared for publication") >= 2 and "working edition, not cleared" in re.search(r"(?s)<title>(.*?)</title>", working).group(1)
+
+
 def test_both_editions_are_there_as_pdf_and_docx_that_keep_their_standards(run):
     import pikepdf
 
@@ -289,7 +317,7 @@ NUMBERS_WITHOUT_ROWS: dict[str, list[str]] = {}
 
 
 def test_every_number_of_the_summarys_texts_stands_in_the_rows_behind_it(run):
-    notebook = json.loads((run.folder / "report" / "executed.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads((run.folder / "working" / "executed.ipynb").read_text(encoding="utf-8"))
     marks = [(cell["id"], output["metadata"]["evaluation"]) for cell in notebook["cells"] for output in cell.get("outputs", []) if "evaluation" in output.get("metadata", {})]
     checked = [(cell, mark["numbers_without_rows"]) for cell, mark in marks if "numbers_without_rows" in mark]
     assert len(checked) >= 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,21 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.reporting.disclosure.content import FORMS, PUPIL_COLUMNS, identifiers_in
-from evaluation.reporting.disclosure.primary import check_points
-from evaluation.reporting.disclosure.profiles import Profile
+from evaluation.reporting.disclosure.matching import HeldBack, Sources
+from evaluation.reporting.disclosure.report import judge_figure
 from evaluation.reporting.documents.tree import Node, parse
 from evaluation.reporting.text import slug
-
-COUNT_COLUMNS = ("pupils", "n", "n_treated", "n_comparison", "treated", "referred", "enrolments", "pupils_treated", "pupils_comparison", "pupils_mentored", "n_mentored")
-"""Columns of plotted numbers that say how many pupils stand behind a point."""
-
-PLACES = ("event_time", "half_term", "stack", "position", "year_group", "weekday", "schools_treated", "schools_comparison", "schools", "areas", "rank")
-"""Whole numbers that say where a point stands or count no pupils."""
 
 _CELL_END = re.compile(r"</(?:t[dh]|li|p|d[td]|h[1-6]|caption|figcaption|summary)>")
 HASHES = "keyed hash"
 PERSONS = ("unique pupil number", "pupil pseudonym", "pupil identifier")
-ROWS_LOOKED_AT = 20_000
 
 
 @dataclass(frozen=True)
@@ -38,7 +30,7 @@ class ShownFinding:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a run and whether it may leave: ``reason`` says why not. ``counts`` are the pupils behind its points."""
+    """A figure of a run and whether it may leave: ``reason`` says why not; ``smallest`` are the fewest pupils behind a point."""
 
     stage: str
     name: str
@@ -47,7 +39,6 @@ class Figure:
     png: Path
     smallest: int | None
     reason: str
-    counts: tuple[int, ...] = ()
 
 
 def shown_findings(stage: str, notebook: Mapping[str, Any]) -> list[ShownFinding]:
@@ -84,11 +75,21 @@ def _text(source: Any) -> str:
     return source if isinstance(source, str) else "".join(source)
 
 
-def released_figures(stage: str, notebook: Mapping[str, Any], folder: Path, profile: Profile) -> list[Figure]:
+def released_figures(stage: str, notebook: Mapping[str, Any], folder: Path, sources: Sources) -> list[Figure]:
     """Every figure of an executed notebook, with the reason why it may not leave, if there is one.
 
-    A figure leaves when the numbers plotted, kept beside it, have a column of pupils, enough in every row, and something
-    other than counts to plot.
+    A figure leaves when the numbers that it plots are those of tables that leave, none of them withheld, with enough pupils
+    behind each point.
+
+    Parameters
+    ----------
+    stage : str
+    notebook : mapping
+        As it was executed.
+    folder : Path
+        Of the stage's results, in which drawings are kept.
+    sources : Sources
+        The run's tables as they were cleared.
     """
     found = []
     for cell in notebook["cells"]:
@@ -96,46 +97,15 @@ def released_figures(stage: str, notebook: Mapping[str, Any], folder: Path, prof
             mark = output.get("metadata", {}).get("evaluation") or {}
             if mark.get("kind") != "figure":
                 continue
-            node = parse(_text(output["data"]["text/html"]))
-            image, caption = node.find("img"), next((n for n in node.walk() if n.attributes.get("id", "").endswith("-caption")), None)
             stem = str(mark["id"]).removeprefix(f"{slug(stage)}-").removeprefix("figure-")
             stem = f"simulated-{stem}" if mark.get("label") == "simulated" else stem
-            png, numbers = folder / "figures" / f"{stem}.png", folder / "figures" / f"{stem}.csv"
-            counts, reason = _judge(numbers, profile) if png.is_file() else ((), "its drawing is not kept beside it")
-            if mark.get("label") == "published" and png.is_file():
-                counts, reason = (), ""  # what it draws is public already
-            alt = image.attributes.get("alt", "") if image is not None else ""
-            kinds = identifiers_in(alt)
-            found.append(Figure(stage, stem, caption.text if caption is not None else stem, alt, png, min(counts, default=None), f"its words hold a {kinds[0]}" if kinds else reason, counts))
+            png, smallest, reason = folder / "figures" / f"{stem}.png", None, ""
+            if not png.is_file():
+                reason = "its drawing is not kept beside it"
+            elif mark.get("label") != "published":  # what is published is public already
+                try:
+                    smallest = judge_figure(mark, sources)
+                except HeldBack as why:
+                    reason = str(why)
+            found.append(Figure(stage, stem, mark.get("caption", stem), mark.get("alt", ""), png, smallest, reason))
     return found
-
-
-def _judge(numbers: Path, profile: Profile) -> tuple[tuple[int, ...], str]:
-    """Pupils behind the points, and why the figure may not leave ("" if it may)."""
-    try:
-        with numbers.open(encoding="utf-8", newline="") as handle:
-            rows = [row for row, _ in zip(csv.DictReader(handle), range(ROWS_LOOKED_AT), strict=False)]
-    except OSError:
-        return (), "the numbers that it plots are not kept beside it"
-    if not rows:
-        return (), "it plots nothing"
-    counted = [c for c in rows[0] if c in COUNT_COLUMNS]
-    if not counted:
-        return (), "nothing says how many pupils stand behind its points"
-    smallest = [min((n for c in counted if (n := _number(row[c])) is not None), default=None) for row in rows]
-    few = check_points([float("nan") if n is None else n for n in smallest], profile)
-    if few:
-        return (), f"{len(few)} of its points stand for fewer than {profile.point_minimum} pupils"
-    counts = tuple(sorted({int(n) for row in rows for c in counted if (n := _number(row[c])) is not None}))
-    others = [c for c in rows[0] if c not in (*COUNT_COLUMNS, *PLACES) and any(_number(row[c]) is not None for row in rows)]
-    whole = [c for c in others if all(re.fullmatch(r"-?\d*", row[c] or "") for row in rows)]
-    if whole or not others:
-        return counts, f"it draws counts (column `{(whole or counted)[0]}`), which may be suppressed in a table"
-    return counts, ""
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text not in (None, "") else None
-    except ValueError:
-        return None

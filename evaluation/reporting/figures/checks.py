@@ -129,7 +129,7 @@ def subgroups_figure(subgroups: pd.DataFrame) -> Figure:
     for place, has in zip(places, known, strict=True):
         if not has:
             ax.annotate("too few to say", (0, place), textcoords="offset points", xytext=(6, 0), va="center", fontsize=BODY_POINTS - 1, color=TEXT_COLOUR)
-    labels = [f"{row['title']}: {value_words(row['group'])} ({row['n_treated']})" for _, row in rows.iterrows()]
+    labels = [f"{row['title']}: {value_words(row['group'])}" for _, row in rows.iterrows()]
     ax.set_yticks(places, labels)
     for i in range(1, len(rows)):
         if rows.loc[i, "subgroup"] != rows.loc[i - 1, "subgroup"]:

@@ -46,8 +46,22 @@ class ReleaseFacts:
     made: date
 
 
+def refuse_recovered(clearance: Clearance) -> None:
+    """Refuse a clearance under which a suppressed count can be worked out.
+
+    Raises
+    ------
+    GateError
+        Names the count and the mend.
+    """
+    known = prove_clearance(clearance)
+    if known:
+        raise GateError(f"nothing was written: {len(known)} suppressed counts could be worked out, the first of them {known[0]}", where=known[0],
+                        mend="merge rows of that table, or leave it out (x-disclosure: about: not for release)")
+
+
 def build_release(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Profile, facts: ReleaseFacts, folder: Path, earlier: Earlier | None = None,
-                  figures: Sequence[Figure] = ()) -> dict[str, Any]:
+                  figures: Sequence[Figure] = (), clearance: Clearance | None = None) -> dict[str, Any]:
     """Clear a run's tables and write ``release/`` and ``disclosure/`` into a folder.
 
     Parameters
@@ -61,6 +75,8 @@ def build_release(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Pro
     earlier : Earlier, optional
     figures : sequence of Figure
         Figures of the run; those with a reason against them are logged and stay.
+    clearance : Clearance, optional
+        What the tables are already known to let through, proved; made here when not given.
 
     Returns
     -------
@@ -72,11 +88,9 @@ def build_release(tables: Mapping[str, tuple[Table, pd.DataFrame]], profile: Pro
     GateError
         Nothing could be cleared, or the proof failed; nothing is left behind.
     """
-    clearance = clear_tables(tables, profile, facts.label, earlier)
-    known = prove_clearance(clearance)
-    if known:
-        raise GateError(f"the release was not written: {len(known)} suppressed counts could be worked out, the first of them {known[0]}", where=known[0],
-                        mend="merge rows of that table, or leave it out (x-disclosure: about: not for release)")
+    if clearance is None:
+        clearance = clear_tables(tables, profile, facts.label, earlier)
+        refuse_recovered(clearance)
     if not clearance.cleared:
         raise GateError(f"the release was not written: no table may leave; the first refusal: {clearance.refused[0].reason if clearance.refused else 'there is no table'}",
                         where=clearance.refused[0].table if clearance.refused else "release", mend="see x-disclosure of the data dictionary")
@@ -113,11 +127,9 @@ def _write(clearance: Clearance, ordered: Sequence[ClearedTable], profile: Profi
             put(f"open_data/{pair.name}", pair.data, cleared)
             put(f"open_data/{pair.meta_name}", pair.meta, cleared)
     drawn = []
-    held = suppressed_counts(clearance)
     for figure in figures:
-        reason = figure.reason or ("a count of pupils behind it is suppressed in a table" if held & set(figure.counts) else "")
-        if reason:
-            more.append(LogEntry(f"figure {figure.name}", "", "", REFUSED, reason))
+        if figure.reason:
+            more.append(LogEntry(f"figure {figure.name}", "", "", REFUSED, figure.reason))
         else:
             put(f"figures/{figure.name}.png", figure.png.read_bytes(), None)
             drawn.append({"file": f"figures/{figure.name}.png", "stage": figure.stage, "caption": figure.caption, "alt": figure.alt, "smallest": figure.smallest})
@@ -146,12 +158,6 @@ def _write(clearance: Clearance, ordered: Sequence[ClearedTable], profile: Profi
         "proof": {"cells": clearance.system.size, "equations": len(clearance.system.equations),
                   "primary": int(suppression.primary.sum()) if suppression else 0, "secondary": int(suppression.secondary.sum()) if suppression else 0, "recovered": 0},
     }
-
-
-def suppressed_counts(clearance: Clearance) -> set[int]:
-    """Every count that is held back, whichever table holds it: a figure that carries such a number stays."""
-    suppression = clearance.suppression
-    return set() if suppression is None else {clearance.system.values[at] for at in clearance.where.values() if suppression.suppressed[at]}
 
 
 def edition_files(release: Path, made: date) -> dict[str, bytes]:

@@ -37,20 +37,6 @@ MOST_ROWS, MOST_COLUMNS = 200, 9
 HEADLINE = "headline"
 
 
-@dataclass(frozen=True)
-class ReleaseMeta(ReportMeta):
-    """What identifies a release: its standing is that of an output that passed the rules and waits for its checker."""
-
-    profile: str = ""
-
-    @property
-    def label_text(self) -> str:
-        """The label in words."""
-        if self.label == "restricted":
-            return f"FOR OUTPUT CHECKING - passed the rules of profile {self.profile}"
-        return super().label_text
-
-
 def release_editions(folder: Path) -> dict[str, str]:
     """Build both editions from a release folder; nothing else is read.
 
@@ -73,7 +59,8 @@ def release_editions(folder: Path) -> dict[str, str]:
     """
     told, tables = read_release(folder)
     label = told["label"]
-    meta = ReleaseMeta(**{**told["meta"], "amendments": tuple(told["meta"]["amendments"])}, run_id=told["content"], label=label, profile=told["profile"]["name"])
+    rules = {} if label == "published" else {"profile": told["profile"]["name"], "threshold": told["profile"]["threshold"], "rounding_base": told["profile"]["rounding_base"]}
+    meta = ReportMeta(**{**told["meta"], "amendments": tuple(told["meta"]["amendments"])}, run_id=told["content"], label=label, **rules)
     headline = next((t for t in tables if t.name == HEADLINE), None)
     others = [t for t in tables if t.name != HEADLINE]
     report = _Notebook("report", label)

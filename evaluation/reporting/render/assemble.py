@@ -16,7 +16,7 @@ from typing import Any
 from evaluation.errors import ContractError, GateError
 from evaluation.reporting.markup import TABLE_PREFIX
 from evaluation.reporting.render.lint import Finding, lint
-from evaluation.reporting.render.model import ReportMeta, StageNotebook
+from evaluation.reporting.render.model import WORKING_TEXT, ReportMeta, StageNotebook
 from evaluation.reporting.render.prose import DEEPEST_IN_CONTENTS, Heading, prose_html
 from evaluation.reporting.render.record import record_parts
 from evaluation.reporting.text import escape
@@ -209,6 +209,7 @@ def _edition(notebooks: Sequence[StageNotebook], meta: ReportMeta, *, technical:
         style=Markup((_folder() / "report.css").read_text(encoding="utf-8")),
         about=about,
         record=record,
+        working_text=WORKING_TEXT,
     )
     html = html.replace(STANDING, escape(meta.standing))
     return _number(_linked_tables(html, meta, technical))

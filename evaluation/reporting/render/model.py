@@ -13,6 +13,9 @@ LABEL_TEXT = {
 }
 """The words at the top and foot of every page, by the standing of the data."""
 
+WORKING_TEXT = "Working edition: not cleared for publication; it stays in the secure setting"
+"""The words at the top and foot of every page of a working edition."""
+
 DRAFT = "Draft: not yet assured."
 
 KIND_TEXT = {"formative": "Formative report", "interim": "Interim report", "final": "Final report"}
@@ -60,6 +63,12 @@ class ReportMeta:
         What another evaluator needs to repeat the run: ``inputs, commit, dirty, python, versions, seed, command``.
     tables : tuple of mapping
         ``stage, table, rows, columns, sensitivity, sha256`` of each result table.
+    working : bool
+        Whether these are working editions: in full, not cleared, never published.
+    profile : str
+        Name of the disclosure rules that what is shown passed; empty where there are none.
+    threshold, rounding_base : int
+        Of these rules: fewest pupils shown, and what counts are rounded to.
     """
 
     title: str
@@ -74,11 +83,32 @@ class ReportMeta:
     signed: Mapping[str, str] | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     tables: tuple[Mapping[str, Any], ...] = ()
+    working: bool = False
+    profile: str = ""
+    threshold: int = 0
+    rounding_base: int = 1
 
     @property
     def label_text(self) -> str:
-        """The label in words."""
+        """The label in words: restricted data that passed the rules wait for their checker."""
+        if self.label == "restricted" and self.profile:
+            return f"FOR OUTPUT CHECKING - passed the rules of profile {self.profile}"
         return LABEL_TEXT[self.label]
+
+    @property
+    def protection(self) -> str:
+        """How pupils are protected, in words."""
+        if self.working:
+            return f"Not at all: this is a working edition, in which every number stands as it was computed. {WORKING_TEXT}."
+        if not self.profile:
+            return "Every number is made from published statistics, whose publisher protected the pupils behind them. Nothing was withheld or rounded here."
+        said = [f"Counts of fewer than {self.threshold} pupils are withheld, and with them every number from which such a count could be worked out, here or in another table."]
+        if self.rounding_base > 1:
+            said.append(f"Counts that are shown are rounded to the nearest {self.rounding_base}.")
+        said.append(f"The rules are those of the profile {self.profile}; that no withheld count can be worked out was proved by linear programming over all tables together. "
+                    "The sign [c] stands for a number that is withheld, [x] for one that is not available. A table, figure or sentence that may not be shown is "
+                    "replaced by a note that says why.")
+        return " ".join(said)
 
     @property
     def draft(self) -> bool:

@@ -26,36 +26,40 @@ def record_parts(meta: ReportMeta) -> list[tuple[Heading, str]]:
     """
     parts = []
     if meta.origin:
-        parts.append((Heading(3, "record-repeat", "How to repeat this run"), _repeat(meta.origin)))
+        parts.append((Heading(3, "record-repeat", "How to repeat this run"), _repeat(meta.origin, bool(meta.profile))))
         if meta.origin.get("inputs"):
-            parts.append((Heading(3, "record-inputs", "What went in"), _inputs(meta.origin["inputs"], meta.label)))
+            parts.append((Heading(3, "record-inputs", "What went in"), _inputs(meta.origin["inputs"], meta.label, bool(meta.profile))))
     if meta.tables:
-        parts.append((Heading(3, "record-tables", "Every result table of this run"), _tables(meta.tables, meta.label)))
+        parts.append((Heading(3, "record-tables", "Every result table of this run"), _tables(meta.tables, meta.label, bool(meta.profile))))
     return parts
 
 
-def _repeat(origin: Mapping[str, Any]) -> str:
+def _repeat(origin: Mapping[str, Any], cleared: bool) -> str:
     commit = origin.get("commit")
     state = "a checkout without version control" if not commit else f"commit <code>{escape(commit[:12])}</code>{', with changes that are not in it' if origin.get('dirty') else ''}"
     versions = ", ".join(f"{escape(name)} {escape(version)}" for name, version in sorted(origin.get("versions", {}).items()))
+    where = "the digests of the tables, in run.json and in the working edition," if cleared else "the digests below"
     return (
         f"<p>Check out {state}, install with <code>constraints.txt</code> and give the command <code>{escape(str(origin.get('command', '')))}</code> with the inputs below. "
         f"The seed is {origin.get('seed')}. The run used Python {escape(str(origin.get('python')))} with {versions}. Equal inputs give equal tables, to the last byte; "
-        "the digests below show whether they did.</p>"
+        f"{where} show whether they did.</p>"
     )
 
 
-def _inputs(inputs: Sequence[Mapping[str, Any]], label: str) -> str:
-    rows = [[said["table"], said["file"], _count(said["rows"]), said["sha256"][:SHORT_DIGEST]] for said in inputs]
-    return plain_table_html(["Table", "File", "Rows", "SHA-256 begins"], rows, caption="Files that the run read", identifier="record-inputs-table", label=label, numeric={2})
+def _inputs(inputs: Sequence[Mapping[str, Any]], label: str, cleared: bool) -> str:
+    """Files read. Their rows count pupils and referrals, so that a cleared edition leaves them out."""
+    heads, numeric = (["Table", "File", "SHA-256 begins"], set()) if cleared else (["Table", "File", "Rows", "SHA-256 begins"], {2})
+    rows = [[said["table"], said["file"], *([] if cleared else [_count(said["rows"])]), said["sha256"][:SHORT_DIGEST]] for said in inputs]
+    return plain_table_html(heads, rows, caption="Files that the run read", identifier="record-inputs-table", label=label, numeric=numeric)
 
 
-def _tables(tables: Sequence[Mapping[str, Any]], label: str) -> str:
-    rows = [[said["table"], said["stage"].replace("_", " "), _count(said["rows"]), _count(said["columns"]), said["sensitivity"] or "", said["sha256"][:SHORT_DIGEST]]
-            for said in tables]
-    return plain_table_html(
-        ["Table", "Stage", "Rows", "Columns", "Sensitivity", "SHA-256 begins"], rows, caption="Result tables, their size and how sensitive they are", identifier="record-tables-table",
-        label=label, numeric={2, 3}, row_ids=[f"{TABLE_PREFIX}{said['table']}" for said in tables])
+def _tables(tables: Sequence[Mapping[str, Any]], label: str, cleared: bool) -> str:
+    """Result tables. A cleared edition tells neither their rows, which count pupils, nor their digests, by which a guess at a withheld number could be tried."""
+    heads, numeric = (["Table", "Stage", "Columns", "Sensitivity"], {2}) if cleared else (["Table", "Stage", "Rows", "Columns", "Sensitivity", "SHA-256 begins"], {2, 3})
+    rows = [[said["table"], said["stage"].replace("_", " "), *([] if cleared else [_count(said["rows"])]), _count(said["columns"]), said["sensitivity"] or "",
+             *([] if cleared else [said["sha256"][:SHORT_DIGEST]])] for said in tables]
+    return plain_table_html(heads, rows, caption="Result tables and how sensitive they are" if cleared else "Result tables, their size and how sensitive they are",
+                            identifier="record-tables-table", label=label, numeric=numeric, row_ids=[f"{TABLE_PREFIX}{said['table']}" for said in tables])
 
 
 def _count(value: Any) -> str:

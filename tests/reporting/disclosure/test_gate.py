@@ -11,8 +11,8 @@ import pytest
 
 from evaluation.reporting.disclosure import PROFILES, clear_tables, find_profile, prove_clearance
 from evaluation.reporting.disclosure.earlier import read_earlier
+from evaluation.reporting.disclosure.shown import shown_findings
 from evaluation.reporting.disclosure.stated import state_number
-from evaluation.reporting.disclosure.shown import released_figures, shown_findings
 from evaluation.reporting.release.tables import table_csv
 
 AREA_BY_NEED = {"about": "pupils", "dimensions": {"area": "all", "need": "all"}, "counts": {"pupils": "pupils"}, "shares": {}}
@@ -192,24 +192,6 @@ def test_a_studys_own_thresholds_are_used(dictionary):
     own = find_profile("srs", {"threshold": 4, "source": "agreement"})
     clearance = clear_tables(dict([dictionary.table("needs", two_way(), AREA_BY_NEED, key=["area", "need"])]), own, "restricted")
     assert not clearance.cleared[0].hidden.to_numpy().any()
-
-
-def figure_notebook(folder: Path, numbers: str) -> dict:
-    (folder / "figures").mkdir(exist_ok=True)
-    (folder / "figures" / "rates.csv").write_text(numbers, encoding="utf-8")
-    (folder / "figures" / "rates.png").write_bytes(b"png")
-    html = '<figure id="made-figure-rates"><figcaption><span id="made-figure-rates-caption">Rates</span></figcaption><img alt="Rates of absence by group" src="x"></figure>'
-    return {"cells": [{"cell_type": "code", "id": "c1", "outputs": [{"data": {"text/html": html}, "metadata": {"evaluation": {"kind": "figure", "id": "made-figure-rates", "label": "restricted"}}}]}]}
-
-
-@pytest.mark.parametrize("numbers, reason", [
-    ("group,rate,pupils\na,4.5,30\nb,50.0,2\n", "1 of its points stand for fewer than 10 pupils"), ("group,rate\na,4.5\n", "nothing says how many pupils"),
-    ("group,pupils,completed\na,30,12\n", "draws counts (column `completed`)"), ("group,rate,pupils\na,4.5,30\nb,5.1,\n", "fewer than 10"), ("group,rate,pupils\na,4.5,30\n", ""),
-])
-def test_figures_leave_only_with_enough_pupils_behind_each_point(tmp_path, numbers, reason):
-    figure, = released_figures("made", figure_notebook(tmp_path, numbers), tmp_path, PROFILES["srs"])
-    assert figure.reason.startswith(reason) if reason == "" else reason in figure.reason
-    assert bool(figure.reason) == bool(reason)
 
 
 @pytest.mark.parametrize("html, said", [
