@@ -16,7 +16,7 @@ import yaml
 from scipy.optimize import linprog
 from scipy.sparse import lil_matrix
 
-MOST = 1e6
+MOST = 1e9  # rows of marks are counted in tens of millions
 
 
 @dataclass
