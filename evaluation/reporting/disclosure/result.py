@@ -69,6 +69,12 @@ class Clearance:
         return {c.table.name: c for c in self.cleared}
 
     @cached_property
+    def public(self) -> bool:
+        """Whether every table of the run is made from published statistics, so that nobody is counted who was not before."""
+        about = {c.spec.about for c in self.cleared} - {"sentences"}
+        return about == {"published statistics"} and not self.refused
+
+    @cached_property
     def shown_counts(self) -> frozenset[int]:
         """Every count that a cleared table shows, as it shows it."""
         return frozenset(n for c in self.cleared if c.spec.about == "pupils" for column in c.spec.counts if column in c.frame for n in c.whole_numbers(column))

@@ -108,3 +108,12 @@ def test_a_sentence_states_no_count_to_the_last_digit_where_the_profile_rounds()
     rounded = clear_tables({"roll": (entry("roll", frame, {"about": "pupils", "dimensions": {"area": None}, "counts": {"n": "n"}}), frame)}, PROFILES["dfe_absence"], "restricted")
     assert judge_sentence("43 pupils stayed.", [], rounded) and judge_sentence("45 pupils stayed.", [], rounded) == ""
     assert isinstance(rounded.cleared[0].spec, Disclosure)
+
+
+def test_sentences_of_a_study_of_published_statistics_name_whom_others_counted():
+    bands = pd.DataFrame({"area": ["A"], "rate": [9.1]})
+    said = pd.DataFrame({"key": ["who"], "text": ["223 pupils started, 4 of them in one school, as the press reported."]})
+    tables = {"bands": (entry("bands", bands, {"about": "published statistics"}), bands), "headline": (entry("headline", said, {"about": "sentences", "words": ["text"]}), said)}
+    assert [len(c.frame) for c in clear_tables(tables, PROFILES["srs"], "published").cleared] == [1, 1]
+    restricted = clear_tables(tables, PROFILES["srs"], "restricted")
+    assert restricted.log and restricted.tables["headline"].frame.empty, "where the bands are not published, the sentence is about the study's own pupils"
