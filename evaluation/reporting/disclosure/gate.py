@@ -155,6 +155,10 @@ def _admit(table: Table, frame: pd.DataFrame, label: str) -> tuple[Disclosure | 
         return None, f"nothing is declared about what stands behind it; add x-disclosure to data_dictionary/{table.name}.yaml"
     if spec.about == "not for release":
         return None, spec.why
+    declared = {column.name for column in table.columns}
+    missing, more = [c.name for c in table.columns if c.name not in frame and not c.optional], [str(c) for c in frame.columns if c not in declared]
+    if missing or more:
+        return None, f"its columns are not those of its entry (missing: {', '.join(missing) or 'none'}; not declared: {', '.join(more) or 'none'}); run the study again, or correct data_dictionary/{table.name}.yaml"
     if spec.about == "published statistics" and label != "published":
         return None, "declared as made from published statistics, but the run's data are not published"
     found = scan_frame(frame[[c for c in frame.columns if c not in spec.withheld]], skip=spec.codes)

@@ -193,3 +193,9 @@ def test_all_of_a_group_is_protected_although_other_counts_equal_it(dictionary):
     clearance = clear_tables(dict([barriers, met]), PROFILES["srs"], "restricted")
     assert clearance.refused == () and {c.table.name for c in clearance.cleared} == {"barriers", "met"}
     assert clearance.tables["barriers"].hidden[["assessed", "with_any"]].any(axis=1).all()
+
+
+def test_a_table_whose_columns_are_not_those_of_its_entry_stays(dictionary):
+    name, (entry, frame) = dictionary.table("reach", reach(), REACH)
+    assert "not declared: pupils_lost" in refusal((name, (entry, frame.assign(pupils_lost=[1, 2, 3, 6]))))
+    assert "missing: started" in refusal((name, (entry, frame.drop(columns="started"))))
