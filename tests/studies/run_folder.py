@@ -59,6 +59,17 @@ def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path
     return folder
 
 
+def default_run(tmp_path_factory) -> RunFolder:
+    """One cold run of the default study, for every test that asks for it; what the command said is kept in ``said.txt``."""
+
+    def make(folder):
+        done = evaluation("run", "--out", folder / "out")
+        assert done.returncode == 0, done.stderr
+        (folder / "said.txt").write_text(done.stdout, encoding="utf-8")
+
+    return RunFolder.only(made_once(tmp_path_factory, "trial", make) / "out")
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """A run folder below ``out``."""

@@ -25,9 +25,9 @@ from .run_folder import (
     check_no_machine,
     check_reuse,
     check_tables,
+    default_run,
     evaluation,
     figures,
-    made_once,
     number,
     section,
     tables,
@@ -42,13 +42,7 @@ POINTS = "percentage points of sessions"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> RunFolder:
     """One cold run of the default study."""
-
-    def make(folder):
-        done = evaluation("run", "--out", folder / "out")
-        assert done.returncode == 0, done.stderr
-        (folder / "said.txt").write_text(done.stdout, encoding="utf-8")
-
-    return RunFolder.only(made_once(tmp_path_factory, "trial", make) / "out")
+    return default_run(tmp_path_factory)
 
 
 def test_the_command_says_what_it_did_and_where(run):
