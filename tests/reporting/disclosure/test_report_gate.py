@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 
 import pandas as pd
@@ -12,7 +13,7 @@ from test_gate import AREA_BY_NEED, two_way
 
 from evaluation.errors import ContractError, GateError
 from evaluation.reporting import show_figure, show_headline, show_table, show_text
-from evaluation.reporting.disclosure import PROFILES, clear_tables
+from evaluation.reporting.disclosure import PROFILES, Profile, clear_tables
 from evaluation.reporting.disclosure.matching import sources_of
 from evaluation.reporting.disclosure.report import LEFT_OUT, Tally, clear_notebook
 from evaluation.reporting.disclosure.shown import released_figures
@@ -35,9 +36,9 @@ def rates(dictionary, smallest: int = 30):
 class Report:
     """The cleared outputs of one cell: their HTML, their words, and what clearing noted."""
 
-    def __init__(self, shown, *tables, profile: str = "srs", protocol: dict | None = None):
+    def __init__(self, shown, *tables, profile: str | Profile = "srs", protocol: dict | None = None):
         tables = dict(tables)
-        self.sources = sources_of(clear_tables(tables, PROFILES[profile], "simulated"), tables)
+        self.sources = sources_of(clear_tables(tables, PROFILES[profile] if isinstance(profile, str) else profile, "simulated"), tables)
         self.notebook = json.loads(json.dumps({"cells": [{"cell_type": "code", "id": "c1", "source": "", "outputs": list(shown)}]}))
         self.tally = Tally()
         (cell,) = clear_notebook("impact", self.notebook, self.sources, protocol or {}, self.tally)["cells"]
@@ -171,6 +172,13 @@ def test_a_figure_whose_point_stands_for_two_pupils_is_a_note(shown, figure, dic
     report = Report(shown, table)
     assert "Figure held back: Rates of absence by group" in report.words and "<img" not in report.html and "some of the numbers that it plots are withheld" in report.words
     assert ["b", "[c]"] in [row[:2] for row in report.cells()], "its other numbers stay, as a table"
+
+
+def test_points_may_need_more_pupils_than_cells_do(shown, figure, dictionary):
+    table = rates(dictionary)
+    figure_of(table[1][1][["group", "rate"]], figure, source="rates")
+    assert "points of it stand for fewer than 35 pupils" in Report(shown, table, profile=replace(PROFILES["srs"], point_minimum=35)).words
+    assert "<img" in Report(shown, table, profile=replace(PROFILES["srs"], point_minimum=30)).html
 
 
 def test_a_figure_of_large_groups_stays_and_its_numbers_are_stated(shown, figure, dictionary):
