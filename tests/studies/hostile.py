@@ -169,6 +169,8 @@ def read(release: Path, dictionary: Path, true: Mapping[str, pd.DataFrame]) -> H
                 value, printed = int(behind[column]), row[column]
                 cell = known.add(f"{name}[{', '.join(row[k] for k in keys)}].{column}", value)
                 known.place[name, n, column] = cell
+                if value > MOST:
+                    known.cells[cell].high = 1000 * MOST  # rows of marks, in millions
                 if printed != "c":
                     assert int(printed) == value
                     known.cells[cell].low = known.cells[cell].high = value

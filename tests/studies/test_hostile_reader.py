@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import pytest
 
 from . import hostile
-from .run_folder import ROOT, RunFolder, default_run
+from .run_folder import EDITIONS, ROOT, RunFolder, default_run, words
 
 THRESHOLD = 10
 
@@ -39,6 +42,20 @@ def test_no_small_group_is_recovered_from_counts_shares_and_the_meaning_of_words
 
 def test_no_sum_of_sessions_is_a_few_pupils_times_the_sessions_of_a_half_term(known):
     assert hostile.sessions(known, THRESHOLD) == []
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_the_cleared_page_does_not_say_in_its_ids_and_links_what_its_text_withholds(tmp_path_factory, edition):
+    folder = default_run(tmp_path_factory).folder
+    full, page = (re.sub(r"data:image[^\"]*", "", (folder / name / edition).read_text(encoding="utf-8")) for name in ("working", "report"))
+    shown = words(page)
+    withheld = [text for part in re.findall(r"(?s)<p[ >].*?</p>|<li[ >].*?</li>", full) if re.search(r"\d", text := words(part)) and text not in shown]
+    attributes = html.unescape(" ".join(re.findall(r'\s(?:id|href|name|title|alt|content|aria-[a-z]+|data-[a-z]+)="([^"]*)"', page))).lower()
+    for text in withheld:
+        slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-").split("-")
+        runs = ["-".join(slug[i : i + 4]) for i in range(len(slug) - 3)]
+        assert not [run for run in runs if re.search(r"\d", run) and run in attributes], text
+    assert withheld or edition != "technical.html"
 
 
 def test_the_reader_recovers_what_is_left_between_two_printed_counts_and_no_more():
