@@ -68,6 +68,22 @@ def column_decimals(values: pd.Series) -> int | None:
     return 1 if largest >= 100 else 2 if largest >= 1 else 3
 
 
+MOST_DECIMALS = 6
+
+
+def cell_decimals(value: Any, digits: int | None) -> int | None:
+    """Digits of a cell in a column whose digits nobody chose: more where the column's would print a number that is not zero as zero, or nearly so.
+
+    A column may hold pounds and probabilities: below one there are at least two, and what is smaller than one in the last place keeps two significant digits.
+    """
+    if digits is None or isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        return digits
+    size = abs(float(value))
+    if size >= 10.0**-digits or size < 0.5 * 10.0**-MOST_DECIMALS:
+        return max(digits, 2) if 10.0**-digits <= size < 1 else digits
+    return min(MOST_DECIMALS, 1 - math.floor(math.log10(size)))
+
+
 def _cut_note(rows: int, columns: int, shown_rows: int, shown_columns: int, whole: str) -> str:
     parts = []
     if shown_rows < rows:
@@ -145,7 +161,7 @@ def table_record(
     Returns
     -------
     dict
-        ``columns`` (each with ``name``, ``head``, ``digits``, ``numeric`` and the ``values`` of the rows shown), ``rows`` and
+        ``columns`` (each with ``name``, ``head``, ``digits`` and whether they were ``chosen``, ``numeric`` and the ``values`` of the rows shown), ``rows`` and
         ``of_columns`` of the whole, ``whole`` (where it is), ``codes``, ``notes``.
     """
     units, decimals, labels = units or {}, decimals or {}, labels or {}
@@ -153,7 +169,8 @@ def table_record(
     for name in frame.columns[:MOST_COLUMNS]:
         digits = column_decimals(frame[name])
         columns.append({
-            "name": str(name), "head": header_text(name, labels.get(name), units.get(name)), "digits": decimals.get(name, digits), "numeric": digits is not None,
+            "name": str(name), "head": header_text(name, labels.get(name), units.get(name)), "digits": decimals.get(name, digits), "chosen": name in decimals,
+            "numeric": digits is not None,
             "values": [plain_value(value) for value in frame[name].iloc[:max_rows].tolist()],
         })
     return {"columns": columns, "rows": len(frame), "of_columns": len(frame.columns), "whole": whole, "codes": codes, "notes": []}
@@ -176,7 +193,7 @@ def record_html(record: Mapping[str, Any], *, caption: str, identifier: str, lab
     """Return the HTML of a table from its record (see :func:`table_record`); parameters as in :func:`table_html`."""
     columns = record["columns"]
     shown = len(columns[0]["values"]) if columns else 0
-    cells = {place: [escape(value_text(value, column["digits"], codes=record["codes"])) for value in column["values"]] for place, column in enumerate(columns)}
+    cells = {place: [escape(_cell_text(value, column, record["codes"])) for value in column["values"]] for place, column in enumerate(columns)}
     numeric = {place: column["numeric"] for place, column in enumerate(columns)}
     head = "".join(f'<th scope="col"{_number_class(column["numeric"])}>{escape(column["head"])}</th>' for column in columns)
     body = _body_html(cells, numeric, shown, row_ids)
@@ -193,6 +210,10 @@ def record_html(record: Mapping[str, Any], *, caption: str, identifier: str, lab
         f'<table id="{identifier}"><caption>{caption_html(caption, label, identifier)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes_html}"
     )
+
+
+def _cell_text(value: Any, column: Mapping[str, Any], codes: bool) -> str:
+    return value_text(value, column["digits"] if column["chosen"] else cell_decimals(value, column["digits"]), codes=codes)
 
 
 def held_back_html(kind: str, caption: str, reason: str, identifier: str, label: str | None = None) -> str:

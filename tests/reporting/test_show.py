@@ -11,7 +11,7 @@ import pytest
 from evaluation.errors import ContractError
 from evaluation.reporting import show
 from evaluation.reporting.palette import new_figure
-from evaluation.reporting.text import SIMULATED
+from evaluation.reporting.text import SIMULATED, number_text
 
 ALT = "Absence rises from the first half-term to the second."
 CAPTION = "Absence by half-term"
@@ -222,6 +222,14 @@ def test_digits_follow_the_largest_value_of_a_column_whatever_its_type(values, d
     from evaluation.reporting.markup import column_decimals
 
     assert column_decimals(pd.Series(values, dtype=dtype)) == decimals
+
+
+@pytest.mark.parametrize(("value", "written"), [(0.0003, "0.00030"), (-0.0003, "\u22120.00030"), (0.0, "0.0"), (1e-9, "0.0"), (0.04, "0.040"), (0.346, "0.35"), (1043.02, "1,043.0"), (12.0, "12.0")])
+def test_a_small_number_in_a_column_of_large_ones_is_not_written_as_zero(shown, value, written):
+    show.show_table(pd.DataFrame({"measure": ["a", "b"], "value": [value, 2500.5]}), caption="Measures of several units")
+    assert f">{written}</td>" in html_of(shown)
+    show.show_table(pd.DataFrame({"measure": ["a", "b"], "value": [value, 2500.5]}), caption="Digits that were asked for", decimals={"value": 0})
+    assert f">{number_text(value, 0)}</td>" in html_of(shown)
 
 
 def test_a_figure_whose_numbers_are_all_missing_is_refused(shown, figure):

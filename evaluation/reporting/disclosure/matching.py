@@ -112,8 +112,11 @@ class Source:
         return rounded_once(raw, cleared, digits)
 
 def rounded_once(raw: Any, cleared: Any, digits: int | None) -> Any:
-    """The cleared value, or the raw one where the digits shown are fewer than those cleared (it says less, and is right to the last digit)."""
-    if isinstance(raw, float) and isinstance(cleared, float) and digits is not None and math.isfinite(cleared):
+    """The cleared value, or the raw one where the digits shown are fewer than those cleared (it says less, and is right to the last digit).
+
+    What is smaller than the last place shown may be written with more digits (``cell_decimals``), so that it stays as cleared.
+    """
+    if isinstance(raw, float) and isinstance(cleared, float) and digits is not None and math.isfinite(cleared) and abs(raw) >= 10.0**-digits:
         _, _, decimals = repr(cleared).partition(".")
         if "e" in decimals or (decimals != "0" and len(decimals) > digits):
             return raw

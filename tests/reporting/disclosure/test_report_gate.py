@@ -14,7 +14,7 @@ from test_gate import AREA_BY_NEED, two_way
 from evaluation.errors import ContractError, GateError
 from evaluation.reporting import show_figure, show_headline, show_table, show_text
 from evaluation.reporting.disclosure import PROFILES, Profile, clear_tables
-from evaluation.reporting.disclosure.matching import sources_of
+from evaluation.reporting.disclosure.matching import rounded_once, sources_of
 from evaluation.reporting.disclosure.report import LEFT_OUT, Tally, clear_notebook
 from evaluation.reporting.disclosure.shown import released_figures
 from evaluation.reporting.render.lint import lint
@@ -291,3 +291,7 @@ def test_a_note_keeps_the_rules_for_pages(shown, needs):
     show_table(two_way(), caption="Pupils by area & need")
     page = f'<!DOCTYPE html><html lang="en-GB"><head><title>SIMULATED - not a finding</title></head><body data-label="simulated"><header>SIMULATED - not a finding</header><main><h1>A</h1>{Report(shown, needs).html}</main><footer>SIMULATED - not a finding</footer></body></html>'
     assert lint(page, "summary.html", user="nobody-1") == []
+
+
+def test_a_number_that_is_written_with_more_digits_because_it_is_small_stays_as_cleared():
+    assert rounded_once(0.0075, 0.01, 1) == 0.01 and rounded_once(12.3456, 12.35, 1) == 12.3456
