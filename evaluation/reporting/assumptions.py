@@ -19,7 +19,7 @@ LEFT_OUT = frozenset({"study", "kind", "title", "protocol_version", "registered_
 SAYS_WHERE_FROM = frozenset({"source", "standing", "dated", "note"})
 """Fields of a block that say where its other values come from."""
 
-NOT_SOUGHT = "not sought"
+NOT_SOUGHT, NO_UNIT, NO_SOURCE = "not sought", "none", "none stated"
 LONGEST_VALUE = 1_000
 
 
@@ -83,7 +83,7 @@ def _rows(model: Any, section: str, place: tuple[str, ...], notes: Mapping[str, 
             ends = [_plain(end) for end in (value.low, value.high) if end is not None]
             spread = f" ({' to '.join(ends) if len(ends) == 2 else f'at least {ends[0]}' if value.high is None else f'up to {ends[0]}'})" if ends else ""
             source = "; ".join(part for part in (value.source, value.note) if part)
-            yield _words(section), label, f"{_plain(value.value)}{spread}", value.unit, meaning, source, STANDINGS[value.standing], turn
+            yield _words(section), label, f"{_plain(value.value)}{spread}", value.unit or NO_UNIT, meaning, source or NO_SOURCE, STANDINGS[value.standing], turn
         elif isinstance(value, BaseModel):
             yield from _rows(value, section, (*place, name), notes, switching)
         elif isinstance(value, (list, tuple)) and any(isinstance(part, Quantity) for item in value if isinstance(item, BaseModel) for _, part in item):
@@ -92,8 +92,8 @@ def _rows(model: Any, section: str, place: tuple[str, ...], notes: Mapping[str, 
                 yield from _rows(item, section, (*place, name, called), notes, switching)
         else:
             note = notes.get(key, "") or (str(getattr(model, "source", "")) if standing in STANDINGS else "")
-            unit = (field.json_schema_extra or {}).get("unit", "")
-            yield _words(section), label, _plain(value), unit, meaning, note, STANDINGS[standing] if standing in STANDINGS else _standing(note), turn
+            unit = (field.json_schema_extra or {}).get("unit") or NO_UNIT
+            yield _words(section), label, _plain(value), unit, meaning, note or NO_SOURCE, STANDINGS[standing] if standing in STANDINGS else _standing(note), turn
 
 
 def _standing(note: str) -> str:

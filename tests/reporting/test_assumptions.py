@@ -30,7 +30,7 @@ def trial():
 
 def test_every_registered_value_of_the_analysis_has_a_row_with_its_standing(loaded):
     log = assumptions_log(loaded.protocol, loaded.notes)
-    assert not log.duplicated(["section", "name"]).any() and log["value"].str.len().gt(0).all() and log["standing"].str.len().gt(0).all()
+    assert not log.duplicated(["section", "name"]).any() and not log.eq("").any().any()  # a blank cell is passed over by a reader who listens
     left_out = {"study", "kind", "title", "protocol_version", "registered_on", "report_kind", "amendments", "execution", "simulation"}
     for name in set(type(loaded.protocol).model_fields) - left_out:
         section = name.replace("_", " ").capitalize()
