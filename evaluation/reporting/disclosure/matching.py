@@ -276,7 +276,7 @@ def clear_record(record: Record, named: Sequence[str], sources: Sources) -> Clea
         It may not be shown at all.
     """
     matched = match_record(record, named, sources)
-    keep = [r for r, found in enumerate(matched.rows) if all(sources.tables[n].place[i] is not None for n, rows in found.items() for i in rows)]
+    keep = [r for r, found in enumerate(matched.rows) if not any(found.values()) or any(sources.tables[n].place[i] is not None for n, rows in found.items() for i in rows)]
     columns, hidden, left_out, known = [], 0, [], []
     for place, column in enumerate(record["columns"]):
         cells = _column(column, matched.owner.get(place), [matched.rows[r] for r in keep], keep, sources)

@@ -116,6 +116,18 @@ def test_columns_and_rows_that_stay_behind_are_left_out_and_named(shown, diction
     assert "Draws of the test" in report.words and "1 row that may not leave the run" in report.words
 
 
+def test_a_number_that_a_table_may_show_stays_though_another_row_that_stays_behind_holds_it_too(shown, dictionary):
+    frame = pd.DataFrame({"group": ["a", "b"], "half_term": [1, 2], "pupils": [40, 50], "rate": [4.625, 5.375]})
+    first = dictionary.table("rates", frame, RATES)
+    again = pd.DataFrame({"group": ["x", "y"], "half_term": [1, 2], "pupils": [30, 31], "rate": [4.625, 9.875]})
+    second = dictionary.table("others", again, {**RATES, "only": {"group": ["y"]}})
+    show_table(pd.DataFrame({"called": ["one", "two"], "effect": [4.625, 5.375], "other": [5.375, 4.625]}), caption="Rates put into words", source=["rates", "others"])
+    show_table(pd.DataFrame({"called": ["one"], "effect": [4.625]}), caption="A rate of a row that stays behind", source=["others"])
+    report = Report(shown, first, second)
+    assert ["one", "4.62", "5.38"] in report.cells() and ["two", "5.38", "4.62"] in report.cells()
+    assert report.words.count("Table held back") == 1 and "all of its numbers are withheld" in report.words
+
+
 def test_a_hostile_column_name_is_neither_run_nor_taken_for_a_column_of_the_source(shown, needs):
     frame = two_way().assign(**{"<script>alert(1)</script>": 7, "pupils'; drop": 4.0})
     show_table(frame, caption="Pupils with strange columns", source="needs")
