@@ -122,35 +122,22 @@ def _analysed(flow: pd.DataFrame, group: str) -> Mapping[str, Any] | None:
 
 
 def intake(counts: pd.DataFrame) -> str:
-    """Say how many rows were read and how many refused.
+    """Say whether rows were refused, and of which table most. Rows in all would tell those of the tables that may not leave.
 
     Parameters
     ----------
     counts : pandas.DataFrame
         Table ``intake_counts``.
     """
-    read, refused = int(counts["rows_read"].sum()), int(counts["rows_rejected"].sum())
-    if read == 0:
+    if counts["rows_read"].sum() == 0:
         return "No rows were read."
+    if counts["rows_rejected"].sum() == 0:
+        return "No row of any table broke a rule."
     worst = counts.sort_values(["rejected_share", "table"], ascending=[False, True]).iloc[0]
-    most = "" if refused == 0 else f", most in {worst['table']} ({number_text(worst['rejected_share'], 2)}% of its rows)"
     return (
-        f"Of {_count(read)} rows read from {_count(len(counts))} tables, {_count(refused)} broke a rule and were refused{most}. The technical "
-        "edition lists the tolerance of each table."
+        f"Rows that broke a rule were refused: {number_text(worst['rejected_share'], 2)}% of the rows of {worst['table']}, and no larger share of any other "
+        "table. The technical edition lists the tolerance of each table."
     )
-
-
-def intake_in_all(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return the row behind the sentence on intake: tables, rows read and rows refused in all.
-
-    Parameters
-    ----------
-    counts : pandas.DataFrame
-        Table ``intake_counts``.
-    """
-    import pandas as pd
-
-    return pd.DataFrame({"tables": [len(counts)], "rows_read": [int(counts["rows_read"].sum())], "rows_rejected": [int(counts["rows_rejected"].sum())]})
 
 
 def choices_in_all(curve: pd.DataFrame) -> pd.DataFrame:
