@@ -78,7 +78,7 @@ def results_text() -> str:
     total = median(f.seconds for f in found)
     rows = [f"| {name} | {seconds:.2f} |" for name, seconds in parts.items()] + [f"| all, limit {LIMIT} | {total:.2f} |"]
     words = ("Every format of the default study, one after another, in seconds of processor; a run makes PDF and DOCX two at a time. "
-             f"Peak memory {max(f.megabytes for f in found):,.0f} MB. The HTML of the report is rendered with the run and not counted here. Taken while the machine did other work.")  # fmt: skip
+             f"Peak memory {max(f.megabytes for f in found):,.0f} MB. The HTML of the report is rendered with the run and not counted here.")  # fmt: skip
     text = ["## Formats", "", words, f"`BENCH_RUN=reports/RUN python -m tests.benchmarks.formats`; {machine()}", "", "| Format | Processor seconds (median) |", "|:---|---:|", *rows]
     return "\n".join([*text, *_checked(Path(folder))])
 
