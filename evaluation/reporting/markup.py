@@ -9,6 +9,7 @@ from datetime import date, datetime
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+from evaluation.reporting.digits import cell_decimals, column_decimals
 from evaluation.reporting.text import NOT_AVAILABLE, SIMULATED, WITHHELD, escape, header_text, is_missing, number_text, shorten, value_text
 from evaluation.reporting.words import true_minus
 
@@ -34,54 +35,6 @@ def caption_html(caption: str, label: str | None, identifier: str) -> str:
     """Return the inside of a caption: a place for its number, the simulated label, the words."""
     simulated = f'<strong class="simulated">{SIMULATED}.</strong> ' if label == "simulated" else ""
     return f'<span class="item-number" id="{identifier}-number"></span>{simulated}<span id="{identifier}-caption">{escape(true_minus(caption))}</span>'
-
-
-def column_decimals(values: pd.Series) -> int | None:
-    """Choose the digits of a column that nobody chose: enough for its largest value to be read.
-
-    Parameters
-    ----------
-    values : pandas.Series
-
-    Returns
-    -------
-    int or None
-        0 for whole numbers, 1 from 100 on, 2 from 1 on, 3 below; None for a column that is not numeric.
-    """
-    from pandas.api.types import is_bool_dtype, is_float_dtype, is_integer_dtype
-
-    if values.dtype == object:
-        known = values.dropna()
-        known = known[~known.isin([WITHHELD, NOT_AVAILABLE])]
-        if known.empty or not all(isinstance(value, Real) and not isinstance(value, bool) for value in known):
-            return None
-        values = known.astype("float64") if any(not isinstance(value, Integral) for value in known) else known.astype("int64")
-    if is_bool_dtype(values.dtype) or not (is_float_dtype(values.dtype) or is_integer_dtype(values.dtype)):
-        return None
-    if is_integer_dtype(values.dtype):
-        return 0
-    known = values.dropna().abs()
-    known = known[known < float("inf")]
-    if known.empty or bool((known == known.round()).all()):
-        return 0
-    largest = float(known.max())
-    return 1 if largest >= 100 else 2 if largest >= 1 else 3
-
-
-MOST_DECIMALS = 6
-
-
-def cell_decimals(value: Any, digits: int | None) -> int | None:
-    """Digits of a cell in a column whose digits nobody chose: more where the column's would print a number that is not zero as zero, or nearly so.
-
-    A column may hold pounds and probabilities: below one there are at least two, and what is smaller than one in the last place keeps two significant digits.
-    """
-    if digits is None or isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        return digits
-    size = abs(float(value))
-    if size >= 10.0**-digits or size < 0.5 * 10.0**-MOST_DECIMALS:
-        return max(digits, 2) if 10.0**-digits <= size < 1 else digits
-    return min(MOST_DECIMALS, 1 - math.floor(math.log10(size)))
 
 
 def _cut_note(rows: int, columns: int, shown_rows: int, shown_columns: int, whole: str) -> str:

@@ -7,7 +7,6 @@ while the analyst is still looking at it, not when the report is made.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evaluation.errors import ContractError
 from evaluation.reporting import markup
+from evaluation.reporting.arguments import check_alternative_text, check_caption, check_frame, check_points, check_standing
 from evaluation.reporting.headline_block import headline_html
 from evaluation.reporting.numbers import numbers_without_rows
 from evaluation.reporting.text import SIMULATED, shorten, slug, spreadsheet_safe, visible, visible_lines
@@ -27,19 +27,9 @@ if TYPE_CHECKING:
 Label = Literal["simulated", "published", "restricted"]
 LABELS = ("simulated", "published", "restricted")
 
-SHORTEST_ALT = 20
-"""Characters below which an alternative text cannot say what a figure shows."""
-
-SHORTEST_CAPTION = 8
-
-NO_PUPILS = "no pupils"
-"""What ``about`` may say: nothing shown is about pupils, so that it rests on no table of the study."""
-
 HEADLINE_COLUMNS = (
     "position", "key", "text", "value", "conf_low", "conf_high", "unit", "source_table", "source_key",
 )  # fmt: skip
-
-_EMPTY_ALT = re.compile(r"^(an? )?(image|picture|figure|chart|graph|plot)\b[\s\d.:]*$|\.(png|jpe?g|svg)$", re.I)
 
 
 @dataclass
@@ -144,24 +134,12 @@ def show_figure(
     """
     from evaluation.reporting.palette import png_bytes
 
-    caption = _caption(caption, "figure")
+    caption = check_caption(caption, "figure")
     where = f"figure {shorten(caption, 60)!r}"
-    alt = _alternative_text(alt, caption, where)
-    _check_frame(data, where, "data")
-    stated = _standing(source, about, where)
-    if len(data) == 0:
-        raise ContractError(
-            "data has no rows, so there is nothing that the figure could plot",
-            where=where,
-            mend="pass the frame that was plotted, or leave the figure out and say why with show_text",
-        )
-    numeric = data.select_dtypes("number")
-    if len(numeric.columns) and numeric.isna().to_numpy().all():
-        raise ContractError(
-            "every number of the data is missing, so the figure has no points",
-            where=where,
-            mend="leave the figure out and say why with show_text",
-        )
+    alt = check_alternative_text(alt, caption, where)
+    check_frame(data, where, "data")
+    stated = check_standing(source, about, where)
+    check_points(data, where)
     identifier = _context.identifier("figure", name, caption)
     png = png_bytes(fig, SIMULATED if _context.label == "simulated" else None)
     data_file = _keep_beside(identifier, png, data)
@@ -222,10 +200,10 @@ def show_table(
         When the caption is missing or too short, the frame has no columns or repeats one, a unit, label or
         number of decimals names a column that is not there, or ``source`` and ``about`` contradict each other.
     """
-    caption = _caption(caption, "table")
+    caption = check_caption(caption, "table")
     where = f"table {shorten(caption, 60)!r}"
-    _check_frame(frame, where, "the frame")
-    stated = _standing(source, about, where)
+    check_frame(frame, where, "the frame")
+    stated = check_standing(source, about, where)
     for argument, mapping in (("units", units), ("decimals", decimals), ("labels", labels)):
         unknown = [key for key in mapping or {} if key not in frame.columns]
         if unknown:
@@ -269,7 +247,7 @@ def show_text(sentence: str, *, rows: Sequence[str] | Mapping[str, pd.DataFrame]
     more: dict[str, Any] = {"sentence": sentence, "part": part}
     if isinstance(rows, Mapping):
         for table, frame in rows.items():
-            _check_frame(frame, f"text {shorten(sentence, 60)!r}", f"rows of {table}")
+            check_frame(frame, f"text {shorten(sentence, 60)!r}", f"rows of {table}")
         records = {table: markup.rows_record(table, frame) for table, frame in rows.items()}
         html = markup.sentence_html(sentence, records, identifier, _context.label, part)
         more |= {"rows": records, "numbers_without_rows": numbers_without_rows(sentence, rows)}
@@ -317,58 +295,8 @@ def _display(kind: str, identifier: str, html: str, text: str, more: Mapping[str
     display(_Shown(kind, identifier, html, text, more))
 
 
-def _standing(source: str | Sequence[str] | None, about: str | None, where: str) -> dict[str, Any]:
-    """What a result says of the tables behind it, checked."""
-    named = [source] if isinstance(source, str) else list(source or ())
-    if about not in (None, NO_PUPILS) or (about is not None and named) or not all(isinstance(name, str) and name.isidentifier() for name in named):
-        raise ContractError(
-            f"source={source!r} and about={about!r} do not say which written tables stand behind it",
-            where=where,
-            mend=f"give source= the names of written tables, or about={NO_PUPILS!r} where nothing shown is about pupils",
-        )
-    return {"source": named, "about": about}
-
-
 def _plain_caption(caption: str) -> str:
     return f"{SIMULATED}. {visible(caption)}" if _context.label == "simulated" else visible(caption)
-
-
-def _caption(caption: object, kind: str) -> str:
-    if not isinstance(caption, str) or len(caption.strip()) < SHORTEST_CAPTION:
-        raise ContractError(
-            f"the caption {caption!r} does not say what the {kind} shows",
-            where=f"{kind} without caption",
-            mend=f"write a caption of at least {SHORTEST_CAPTION} characters",
-        )
-    return " ".join(caption.split())
-
-
-def _alternative_text(alt: object, caption: str, where: str) -> str:
-    mend = "write one or two sentences that say what a reader sees in the figure"
-    if not isinstance(alt, str) or len(alt.strip()) < SHORTEST_ALT:
-        raise ContractError(f"the alternative text {alt!r} is missing or too short", where=where, mend=mend)
-    alt = " ".join(alt.split())
-    if _EMPTY_ALT.search(alt) or alt.rstrip(".").lower() == caption.rstrip(".").lower():
-        raise ContractError(f"the alternative text {alt!r} does not say what is seen", where=where, mend=mend)
-    return alt
-
-
-def _check_frame(frame: Any, where: str, what: str) -> None:
-    import pandas as pd
-
-    if not isinstance(frame, pd.DataFrame) or len(frame.columns) == 0:
-        raise ContractError(
-            f"{what} must be a table with columns, not {type(frame).__name__}",
-            where=where,
-            mend="pass a pandas DataFrame; a Series becomes one with .reset_index()",
-        )
-    repeated = list(frame.columns[frame.columns.duplicated()])
-    if repeated or isinstance(frame.columns, pd.MultiIndex):
-        raise ContractError(
-            f"{what} needs one plain name for each column; repeated or nested: {repeated or list(frame.columns)}",
-            where=where,
-            mend="rename the columns",
-        )
 
 
 def _size(fig: Figure) -> tuple[float, float]:

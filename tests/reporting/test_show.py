@@ -219,7 +219,7 @@ def test_a_headline_without_its_columns_is_refused(shown, rows):
 )  # fmt: skip
 @pytest.mark.parametrize("dtype", ["object", None])
 def test_digits_follow_the_largest_value_of_a_column_whatever_its_type(values, decimals, dtype):
-    from evaluation.reporting.markup import column_decimals
+    from evaluation.reporting.digits import column_decimals
 
     assert column_decimals(pd.Series(values, dtype=dtype)) == decimals
 

@@ -218,7 +218,7 @@ def match_record(record: Record, named: Sequence[str], sources: Sources) -> Matc
             row[name] = given
         owner |= {p: name for p in shared if p not in owner}
     for place, row in enumerate(rows):
-        if not any(row.values()) and any(_is_number(c["values"][place]) for c in columns):
+        if not any(row.values()) and any(is_number(c["values"][place]) for c in columns):
             raise HeldBack(f"its rows are not rows of the table {' or '.join(named)}, which it is said to be made from")
     return Matched(tuple(rows), owner)
 
@@ -244,7 +244,7 @@ def _by_value(record: Record, source: Source) -> list[list[int]]:
     """Rows in which the broken numbers of a shown row stand, to their last digit: for tables turned, joined or put into words."""
     found = []
     for row in range(_size(record)):
-        numbers = [c["values"][row] for c in record["columns"] if _is_number(c["values"][row])]
+        numbers = [c["values"][row] for c in record["columns"] if is_number(c["values"][row])]
         found.append(sorted({at for value in numbers if not float(value).is_integer() for at in source.with_value(value)}))
     return found
 
@@ -298,10 +298,10 @@ def clear_record(record: Record, named: Sequence[str], sources: Sources) -> Clea
 
 def _refuse_empty(record: Record, columns: Sequence[Mapping[str, Any]], gone: int, *, texts: bool) -> None:
     """A table of which nothing but names is left is a notice; one of sentences needs no numbers."""
-    had = [c for c in record["columns"] if any(_is_number(v) for v in c["values"])]
+    had = [c for c in record["columns"] if any(is_number(v) for v in c["values"])]
     if texts:
         had = []
-    left = [c for c in columns if any(_is_number(v) for v in c["values"])]
+    left = [c for c in columns if any(is_number(v) for v in c["values"])]
     if not columns or (had and not left) or (gone and gone == len(record["columns"][0]["values"])):
         raise HeldBack("all of its numbers are withheld")
 
@@ -327,7 +327,7 @@ def _column(column: Mapping[str, Any], owner: str | None, rows: Sequence[Mapping
 
 def _derived(column: Mapping[str, Any], values: Sequence[Any], rows: Sequence[Mapping[str, list[int]]], sources: Sources) -> list[Any] | None:
     """Cells of a column that no source has: shown where the source's rows hold the same value, or as a measure where they hide nothing."""
-    numbers = [v for v in values if _is_number(v)]
+    numbers = [v for v in values if is_number(v)]
     whole = bool(numbers) and all(float(v).is_integer() for v in numbers)
     profile = sources.clearance.profile
     cells: list[Any] = []
@@ -336,9 +336,9 @@ def _derived(column: Mapping[str, Any], values: Sequence[Any], rows: Sequence[Ma
         public = all(source.public for source, _ in pairs)
         if value is None:
             cells.append(None)
-        elif not _is_number(value):
+        elif not is_number(value):
             cells.append(WITHHELD if _text_is_wrong(value, pairs, sources, public) else value)
-        elif (at := _found(value, pairs)) is not None:
+        elif (at := find_value(value, pairs)) is not None:
             source, row, name = at
             cells.append(WITHHELD if source.hidden(row, name) else source.shown(row, name, column["digits"]))
         elif public and not (whole and PEOPLE_COLUMN.search(column["name"])):
@@ -364,9 +364,9 @@ def stated(value: Any) -> Any:
     return float(state_number(np.array([value]))[0]) if isinstance(value, float) else value
 
 
-def _found(value: Any, pairs: Sequence[tuple[Source, int]]) -> tuple[Source, int, str] | None:
+def find_value(value: Any, pairs: Sequence[tuple[Source, int]]) -> tuple[Source, int, str] | None:
     """Where the matched rows hold a number, a place that is not hidden first."""
-    places = [(source, row, name) for source, row in pairs for name, column in source.raw.items() if _is_number(column[row]) and column[row] == value]
+    places = [(source, row, name) for source, row in pairs for name, column in source.raw.items() if is_number(column[row]) and column[row] == value]
     return next((at for at in places if not at[0].hidden(at[1], at[2])), places[0] if places else None)
 
 
@@ -384,52 +384,6 @@ def known_values(pairs: Iterable[tuple[Source, int]]) -> pd.DataFrame:
     return pd.DataFrame({"value": pd.Series([source.raw[name][row] for source, row in pairs for name in source.raw if not source.hidden(row, name)], dtype=object)})
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a cell holds a number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def judge_points(record: Record, named: Sequence[str], sources: Sources) -> int | None:
-    """Fewest pupils behind a point of a figure, None where it is about no pupils.
-
-    Parameters
-    ----------
-    record : Record
-        The numbers plotted.
-    named : sequence of str
-        Tables that they are made from.
-    sources : Sources
-
-    Raises
-    ------
-    HeldBack
-        A value plotted is withheld, a point stands for too few pupils, or the profile rounds what is drawn.
-    """
-    profile = sources.clearance.profile
-    matched, cleared = match_record(record, named, sources), clear_record(record, named, sources)
-    if cleared.hidden or cleared.left_out or cleared.rows_left_out:
-        held = [*cleared.left_out, *(c["head"] for c in cleared.record["columns"] if WITHHELD in c["values"])]
-        raise HeldBack(f"some of the numbers that it plots are withheld ({'; '.join(held) or 'whole rows'})")
-    counts: list[int] = []
-    for place, column in enumerate(record["columns"]):
-        for value, found in zip(column["values"], matched.rows, strict=True):
-            if not _is_number(value):
-                continue
-            counts += _pupils(value, column["name"], matched.owner.get(place), found, sources)
-    few = [n for n in counts if n < profile.point_minimum]
-    if few:
-        raise HeldBack(f"points of it stand for fewer than {profile.point_minimum} pupils")
-    return min(counts, default=None)
-
-
-def _pupils(value: Any, name: str, owner: str | None, found: Mapping[str, list[int]], sources: Sources) -> list[int]:
-    """Pupils behind one plotted number; a count of none is no point."""
-    pairs = [(sources.tables[n], row) for n, rows in found.items() for row in rows]
-    at = _found(value, pairs) if owner is None else (sources.tables[owner], found[owner][0], name)
-    if at is None:
-        return [int(s.raw[c][row]) for s, row in pairs for c in s.cleared.spec.counts if s.raw[c][row]]
-    source, row, column = at
-    spec = source.cleared.spec
-    if sources.clearance.profile.rounding_base > 1 and column in {**spec.counts, **spec.shares}:
-        raise HeldBack("it draws counts, which the rules of this study round")
-    return [n for n in source.behind(row, column) if n or column not in spec.counts]
-

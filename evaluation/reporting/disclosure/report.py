@@ -11,7 +11,8 @@ from typing import Any
 from evaluation.errors import GateError
 from evaluation.reporting import markup
 from evaluation.reporting.disclosure.content import identifiers_in, scan_frame
-from evaluation.reporting.disclosure.matching import PEOPLE_COLUMN, HeldBack, Record, Sources, clear_record, judge_points, known_values
+from evaluation.reporting.disclosure.matching import PEOPLE_COLUMN, HeldBack, Record, Sources, clear_record, known_values
+from evaluation.reporting.disclosure.points import judge_points
 from evaluation.reporting.disclosure.result import REFUSED, SUPPRESSED, WITHHELD, LogEntry
 from evaluation.reporting.disclosure.wording import people_counts
 from evaluation.reporting.headline_block import headline_html
