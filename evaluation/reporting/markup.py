@@ -292,7 +292,7 @@ def numbers_html(record: Mapping[str, Any], *, caption: str, identifier: str, la
     return f'<details><summary>Numbers in this figure<span class="hidden">: {escape(caption)}</span></summary>{numbers}</details>'
 
 
-def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, Any], identifier: str, label: str | None = None, part: str = "") -> str:
+def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, Any], identifier: str, label: str | None = None, part: str = "", opening: str = "") -> str:
     """Return sentences as paragraphs and lists, each linked to the result rows that its numbers come from.
 
     Parameters
@@ -308,6 +308,8 @@ def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, Any], identi
         Standing of the data.
     part : str
         Part of the report that says it, so that two parts that begin with the same words are told apart.
+    opening : str
+        What the rows are said to stand behind; the first words of the text where nothing is given.
 
     Returns
     -------
@@ -326,7 +328,8 @@ def sentence_html(sentence: str, rows: Sequence[str] | Mapping[str, Any], identi
             blocks.append(f"<p>{escape(true_minus(' '.join(lines)))}{link}</p>")
     if rows and not behind:
         blocks.append(f'<p class="note">Numbers from: {"; ".join(_table_link(row) for row in rows)}.</p>')
-    folded = _rows_behind(rows, f"\u201c{_first_words(sentence)}\u201d{f' ({part})' if part else ''}", identifier, label) if behind else ""
+    opening = opening or f"\u201c{_first_words(sentence)}\u201d"
+    folded = _rows_behind(rows, f"{opening}{f' ({part})' if part else ''}", identifier, label) if behind else ""
     return f'<div class="shown-text" id="{identifier}">{"".join(blocks)}{folded}</div>'
 
 

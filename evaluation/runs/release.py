@@ -154,7 +154,7 @@ def _formats(material: Material, folder: Path, reporter: Reporter) -> dict[str, 
     makers = {"typst": distribution_versions().get("typst"), "pandoc": distribution_versions().get("pypandoc-binary"), "pikepdf": distribution_versions().get("pikepdf"), "documents": _documents()}
     wanted, made = {}, datetime.now(UTC).date()
     for name, page in pages.items():
-        text = page.replace(folder.name, f"any whose edition has the digest {digest_of(page.replace(folder.name, ''))[:12]}")
+        text = page.replace(folder.name, f"not named, because equal runs make this same edition (its digest begins {digest_of(page.replace(folder.name, ''))[:12]})")
         for ending, maker in (("pdf", edition_pdf), ("docx", edition_docx)):
             stored = material.store / "formats" / digest_of({"page": text, "ending": ending, **makers}) / f"report.{ending}"
             wanted[name.replace(".html", f".{ending}")] = (stored, maker, text)

@@ -146,7 +146,7 @@ def prove_clearance(clearance: Clearance) -> list[str]:
 def _admit(table: Table, frame: pd.DataFrame, label: str) -> tuple[Disclosure | None, str]:
     """What stands behind a table if it may be looked at further, else why not."""
     if table.sensitivity != "aggregate":
-        return None, f"a pupil-level table ({table.row or 'one row per pupil'}): never released"
+        return None, f"it is a pupil-level table ({table.row or 'one row per pupil'}), which is never released"
     try:
         spec = disclosure_of(table)
     except ContractError as error:

@@ -199,7 +199,7 @@ def match_record(record: Record, named: Sequence[str], sources: Sources) -> Matc
         It names no table, one that is refused or none of the run, or a row is none of the table's.
     """
     if not named:
-        raise HeldBack("no table of the run is named that holds what it shows")
+        raise HeldBack("the run keeps no table of its numbers that was cleared, so none of them can be checked")
     for name in named:
         if name in sources.refused:
             raise HeldBack(f"the table {name} that it is made from stays behind: {lower_first(sources.refused[name]).rstrip('.')}")
@@ -292,7 +292,7 @@ def clear_record(record: Record, named: Sequence[str], sources: Sources) -> Clea
     if left_out:
         notes.append(f"Left out here, because no table that may leave holds them: {'; '.join(left_out)}.")
     if gone:
-        notes.append(f"Left out here: {gone} {'row' if gone == 1 else 'rows'} that may not leave the run.")
+        notes.append(f"Left out here: {gone} {'row' if gone == 1 else 'rows'} that may not leave the run, so that no pupil can be recognised.")
     return ClearedRecord({**record, "columns": columns, "rows": record["rows"] - gone, "left_out": left_out, "notes": notes}, tuple(known), hidden, tuple(left_out), gone)
 
 

@@ -297,7 +297,8 @@ def _sentences(mark: Mapping[str, Any], where: str, sources: Sources, protocol: 
             tally.hold("tables", f"rows of {name} behind a text of cell {where}", "", record["held"])
         else:
             tally.hide(f"rows of {name} behind a text of cell {where}", record["hidden"], [table_of(name)])
-    return markup.sentence_html("\n\n".join(blocks), rows, identifier, mark.get("label"), mark.get("part", ""))
+    opening = "a sentence that is left out" if blocks and blocks[0].removeprefix("- ").startswith(LEFT_OUT) else ""
+    return markup.sentence_html("\n\n".join(blocks), rows, identifier, mark.get("label"), mark.get("part", ""), opening)
 
 
 def _blocks(sentence: str) -> Iterator[list[str]]:

@@ -84,7 +84,7 @@ def test_columns_turned_into_rows_keep_what_their_source_shows(shown, needs):
 
 
 @pytest.mark.parametrize("given, reason", [
-    ({}, "no table of the run is named"), ({"source": "others"}, "is none of this run"), ({"source": ["needs", "others"]}, "is none of this run"),
+    ({}, "the run keeps no table of its numbers"), ({"source": "others"}, "is none of this run"), ({"source": ["needs", "others"]}, "is none of this run"),
 ])  # fmt: skip
 def test_a_table_without_a_source_of_the_run_is_a_note_that_says_why(shown, needs, given, reason):
     show_table(two_way(), caption="Pupils by area and need", **given)
@@ -212,7 +212,7 @@ def test_a_figure_that_draws_counts_passes_where_each_stands_unsuppressed_and_is
 
 
 @pytest.mark.parametrize("more, reason", [
-    ({}, "no table of the run is named"), ({"source": "rates", "alt": "Rates of three groups, one of which has only 4 pupils."}, "number of people"),
+    ({}, "the run keeps no table of its numbers"), ({"source": "rates", "alt": "Rates of three groups, one of which has only 4 pupils."}, "number of people"),
 ])  # fmt: skip
 def test_a_figure_without_source_or_with_few_pupils_in_its_words_is_held_back(shown, figure, dictionary, more, reason):
     table = rates(dictionary)
