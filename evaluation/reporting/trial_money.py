@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evaluation.reporting.headline import HeadlineRow, interval_text, more_or_fewer
 from evaluation.reporting.text import is_missing, money_text, number_text
 from evaluation.reporting.trial_sentences import LEVEL_WORDS, lower_first, one_row
+from evaluation.reporting.words import value_words
 from evaluation.value.planning import planning_sentences
 from evaluation.value.sensitivity import flip_sentence
 from evaluation.value.text import STANDINGS
@@ -230,7 +231,8 @@ def flips(tornado: pd.DataFrame, scenario: str) -> str:
     """
     if len(tornado) == 0:
         return "No assumption was varied, because effects were not estimated in this run."
-    return " ".join(flip_sentence(tornado, name) for name in dict.fromkeys((BASE_CASE, scenario)) if tornado["scenario"].eq(name).any())
+    said = " ".join(flip_sentence(tornado, name) for name in dict.fromkeys((BASE_CASE, scenario)) if tornado["scenario"].eq(name).any())
+    return said.replace(f"\u201c{scenario}\u201d", f"\u201c{value_words(scenario)}\u201d")
 
 
 def break_even(appraisal: pd.DataFrame, scenario: str) -> str:

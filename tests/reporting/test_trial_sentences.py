@@ -266,6 +266,7 @@ def test_places_plan_with_the_planning_table_and_flips_are_said_for_both_values_
                          columns=["outcome", "scenario", "input", "at_low", "at_high", "base"])
     flips = trial_money.flips(moved, "earnings, causal share")
     assert "In the base case, at its best estimate, the programme does not pay" in flips and "most easily: value of a day." in flips
+    assert "Under “lifetime earnings, the share taken as causal”" in flips, "a scenario by its words, not by its code"
     assert "the programme pays" in flips and "most easily: causal share." in flips
     assert "not estimated" in trial_money.flips(moved.iloc[:0], "base case")
 
