@@ -206,7 +206,10 @@ class _Writer:
         heads = [len(rows[0][c]) * letter / 2.5 + 9 if c < len(rows[0]) else 0.0 for c in range(len(numeric))]
         texts = [c for c, right in enumerate(numeric) if not right and longest(c) > 3]
         needed = [words[c] if c in texts else max(words[c], heads[c]) for c in range(len(numeric))]
-        if not texts or sum(needed) > room:
+        if sum(needed) > room:  # too narrow for all: by their longest words, heads being bold, because columns of one width print heads over one another
+            bold = [max((len(word) for word in re.split(r"[\s_]", rows[0][c])), default=1) * letter * 1.15 + 9 if c < len(rows[0]) else 0.0 for c in range(len(numeric))]
+            return [f"{max(words[c], bold[c]):.0f}fr" for c in range(len(numeric))]
+        if not texts:
             return ["auto"] * len(numeric)
         if sum(longest(c) * letter + 8 if c in texts else needed[c] for c in range(len(numeric))) <= room:
             return ["auto" if c in texts else f"{needed[c]:.0f}pt" for c in range(len(numeric))]
