@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,8 @@ def judge_points(record: Record, named: Sequence[str], sources: Sources) -> int 
     matched, cleared = match_record(record, named, sources), clear_record(record, named, sources)
     if cleared.hidden or cleared.left_out or cleared.rows_left_out:
         held = [*cleared.left_out, *(c["head"] for c in cleared.record["columns"] if WITHHELD in c["values"])]
-        raise HeldBack(f"some of the numbers that it plots are withheld ({'; '.join(held) or 'whole rows'})")
+        heads = dict.fromkeys(re.sub(r" \([^()]*\)$", "", head) for head in held)  # without units, for a sentence
+        raise HeldBack(f"some of the numbers that it plots are withheld ({'; '.join(heads) or 'whole rows'})")
     counts: list[int] = []
     for place, column in enumerate(record["columns"]):
         for value, found in zip(column["values"], matched.rows, strict=True):

@@ -15,6 +15,8 @@ from evaluation.errors import GateError
 from evaluation.reporting.documents import edition_docx, edition_pdf
 from evaluation.reporting.documents.docx_tables import column_widths
 from evaluation.reporting.documents.tags import name_row_headers
+from evaluation.reporting.documents.tree import read_edition
+from evaluation.reporting.documents.typst_source import typst_source
 from tests.reporting.documents.pdf_structure import RULES, elements, findings, kids, text_of_attributes
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -190,6 +192,15 @@ def test_the_docx_gives_columns_the_width_of_their_words_and_keeps_rows_whole():
     assert re.findall(r'<w:tcW w:type="dxa" w:w="(\d+)"', drawn[1])[3:6] == [str(width) for width in widths]
     assert 'w:firstColumn="1"' in drawn[1] and "B_referred_within_area_0" in drawn[1]
     assert drawn[0].count("<w:b/>") == 2
+
+
+def test_a_table_of_the_pdf_too_wide_for_its_page_shares_it_by_longest_words_not_in_equal_parts(tmp_path):
+    heads = ["Perspective", "Denominator", "Probability", "Id", *["Estimand"] * 14]
+    row = "".join(f"<td>{'long words of a cell ' * 3}</td>" for _ in heads)
+    table = f'<table><caption>Table 2: Wide</caption><thead><tr>{"".join(f"<th>{head}</th>" for head in heads)}</tr></thead><tbody><tr>{row}</tr></tbody></table>'
+    source = typst_source(read_edition(page(extra=table)), tmp_path, MADE).text
+    widths = [int(width) for width in re.findall(r"(\d+)fr", re.search(r"columns: \((\d+fr[^)]*)\)", source)[1])]
+    assert len(widths) == len(heads) and widths[0] == widths[1] == widths[2] > widths[4] > widths[3]
 
 
 def test_a_table_of_the_docx_keeps_place_caption_and_every_cell_as_it_is_printed():
