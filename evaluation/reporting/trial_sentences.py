@@ -200,7 +200,7 @@ def engagement(changes: pd.DataFrame, response: pd.DataFrame, threshold: int) ->
         for row in own.to_dict("records")
     ]
     effect = changes["is_effect"].astype(bool).any()
-    after = "" if effect else " Comparison pupils were not asked, or too few answered, so this is a change among those who answered and not an effect."
+    after = "" if effect else "\n\nNo effect on engagement can be told, because comparison pupils were not asked or too few answered: a change among those who answered is not an effect."
     return f"{'. '.join(said)}.{after}"
 
 

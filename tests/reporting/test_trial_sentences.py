@@ -225,8 +225,8 @@ RESPONSE = pd.DataFrame([("pupils who started with a mentor", "engagement", 441)
 
 def test_a_change_among_respondents_is_never_called_an_effect():
     text = trial_sentences.engagement(surveys(), RESPONSE, 10)
-    assert "Engagement went from 2.7 to 2.9 among the 221 of 441 pupils who started and answered both times" in text and "not an effect" in text
-    assert "not an effect" not in trial_sentences.engagement(surveys(is_effect=True), RESPONSE, 10)
+    assert "Engagement went from 2.7 to 2.9 among the 221 of 441 pupils who started and answered both times" in text and "No effect on engagement can be told" in text
+    assert "No effect" not in trial_sentences.engagement(surveys(is_effect=True), RESPONSE, 10)
     assert "was not measured" in trial_sentences.engagement(surveys(estimate=float("nan")), RESPONSE, 10) and "was not measured" in trial_sentences.engagement(surveys().iloc[:0], RESPONSE.iloc[:0], 10)
 
 
