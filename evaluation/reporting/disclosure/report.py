@@ -274,11 +274,13 @@ def _sentences(mark: Mapping[str, Any], where: str, sources: Sources, protocol: 
     for name in named:
         if name in records:
             if "held" not in records[name]:
-                known[name] = _as_rows(records[name]["known"])
+                known[name] = _as_rows([v for v in records[name]["known"] if not (_is_place(v) and _holds_sentences(name, sources))])
         elif table_of(name) == PROTOCOL:
             known[name] = _as_rows(_leaves(protocol))
         elif (source := sources.tables.get(table_of(name))) is not None:
             known[name] = known_values([(source, row) for row in _rows_named(name, source.raw)])
+            if _holds_sentences(name, sources):
+                known[name] = known[name].loc[~known[name]["value"].map(_is_place)]
     blocks, gone = [], 0
     for block in _blocks(mark["sentence"]):
         lines = []
@@ -327,6 +329,16 @@ def _tells_of_no_pupil(name: str, sources: Sources) -> bool:
     return table_of(name) == PROTOCOL or sources.tables[table_of(name)].public
 
 
+def _holds_sentences(name: str, sources: Sources) -> bool:
+    """Whether rows are sentences that the gate judged: what they say of people may be said again, and no other number of theirs counts anyone."""
+    return table_of(name) != PROTOCOL and sources.tables[table_of(name)].cleared.spec.about == "sentences"
+
+
+def _is_place(value: Any) -> bool:
+    """Whether a value is a whole number, which in a table of sentences is a place in their order."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _rows_behind(name: str, record: Record, sources: Sources) -> dict[str, Any]:
     """The rows behind a text as they may be shown, and the raw values of what is shown; or why they are held back."""
     try:
@@ -363,9 +375,9 @@ def _wrong_sentence(line: str, known: Mapping[str, Any], sources: Sources) -> st
     threshold = sources.clearance.profile.threshold
     public = {name: frame for name, frame in known.items() if _tells_of_no_pupil(name, sources)}
     whole = {v for frame in known.values() for v in frame["value"].tolist() if isinstance(v, (int, float)) and not isinstance(v, bool)}
-    judged = {name: frame for name, frame in known.items() if name not in public and sources.tables[table_of(name)].judged}
+    judged = {count.value for name, frame in known.items() if _holds_sentences(name, sources) for text in frame["value"].tolist() if isinstance(text, str) for count in people_counts(text)}
     for count in people_counts(line):
-        if count.value == 0 or not numbers_without_rows(f"{count.value:,}", {**public, **judged}):
+        if count.value == 0 or count.value in judged or not numbers_without_rows(f"{count.value:,}", public):
             continue
         if count.value < threshold or (not count.bound and count.value not in whole):
             return "it states a number of people that is withheld or too small"

@@ -277,6 +277,15 @@ def test_rows_behind_a_text_that_are_no_rows_of_their_table_are_held_back_with_t
     assert LEFT_OUT in report.words and "Rows of needs (in all): in the working edition only" in report.words
 
 
+def test_the_place_of_a_sentence_among_others_does_not_excuse_as_many_pupils(shown, dictionary):
+    frame = pd.DataFrame({"position": [4, 5, 20], "rule": ["few", "many", "none"], "text": ["4 pupils stand in no comparison.", "139 pupils qualified.", "Nothing is counted."]})
+    said = dictionary.table("said", frame, {"about": "sentences", "words": ["text"], "sentences": {"few": ["needs"], "many": ["needs: area=all, need=all"]}}, key=["position"])
+    show_text("- 4 pupils stand in no comparison.\n- 5 pupils are another number.\n- 20 pupils, too.\n- 139 pupils qualified.", rows={"said": frame})
+    report = Report(shown, dictionary.table("needs", two_way(), AREA_BY_NEED, key=["area", "need"]), said)
+    assert "139 pupils qualified." in report.words and LEFT_OUT in report.words
+    assert not re.search(r"\b(4|5|20) pupils", report.words) and report.tally.held_back["sentences"] == 3
+
+
 def test_a_headline_keeps_its_items_and_loses_sentences_that_were_not_cleared(shown, dictionary):
     frame = pd.DataFrame({"position": [1, 2, 3], "key": ["verdict", "who", "greatest_need"], "text": ["No clear evidence either way. It is open.", "139 pupils qualified.", "Only 4 pupils were severely absent."],
                           "value": [None, 139.0, 4.0], "conf_low": [None] * 3, "conf_high": [None] * 3, "unit": [None, "pupils", "pupils"], "source_table": [None, "needs", "needs"], "source_key": [None, "all", "A"]})
