@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,6 +32,9 @@ NOTES = (
     ("note 2", "[x] stands for a number that is not available."),
     ("note 3", "Numbers are unweighted counts of pupils unless the column says otherwise."),
 )
+
+SIGNS = {"%": "per cent", "£": "pounds", "€": "euros"}
+"""Units that are a sign alone, in words."""
 
 
 def workbook_bytes(tables: Sequence[ClearedTable], *, title: str, label: str, facts: Sequence[str], rounding_base: int) -> bytes:
@@ -132,7 +136,14 @@ def _value(value: Any, hidden: bool, kind: str) -> Any:
         return round(float(value), 4)
     if kind == "date":
         return f"{value:%Y-%m-%d}"
-    return spreadsheet_safe(str(value))
+    return spreadsheet_safe(_in_letters(str(value)))
+
+
+def _in_letters(text: str) -> str:
+    """A text in which a letter or digit stands: a unit that is only a sign is written out, because a cell of signs is refused as one that says nothing."""
+    if re.search(r"[a-zA-Z0-9]", text):
+        return text
+    return SIGNS.get(text.strip()) or " ".join(unicodedata.name(sign, "sign").lower() for sign in text if not sign.isspace()) or UNAVAILABLE
 
 
 def _sheet_name(title: str, used: set[str]) -> str:

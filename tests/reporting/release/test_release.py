@@ -19,7 +19,7 @@ from evaluation.reporting.disclosure import PROFILES
 from evaluation.reporting.release.build import ReleaseFacts, build_release, edition_files
 from evaluation.reporting.release.editions import release_editions
 from evaluation.reporting.release.open_data import authorities
-from evaluation.reporting.release.workbook import LETTER_WIDTH, LINE_POINTS, WIDEST_COLUMN
+from evaluation.reporting.release.workbook import LETTER_WIDTH, LINE_POINTS, WIDEST_COLUMN, _in_letters
 
 META = {"title": "A small study", "study": "small", "report_kind": "interim", "protocol_version": "0.1", "protocol_digest": "d" * 64, "registered_on": "2026-01-05", "amendments": []}
 REACH = {
@@ -198,3 +198,8 @@ def test_the_release_says_of_itself_what_it_is(released):
     told = json.loads((run / "release" / "release.json").read_text(encoding="utf-8"))
     assert told["label"] == label and told["profile"]["name"] == "srs" and [t["name"] for t in told["tables"]] == ["headline", "reach"]
     assert "4" not in io.StringIO((run / "release" / "tables" / "reach.csv").read_text(encoding="utf-8")).read().splitlines()[1].split(",")
+
+
+def test_a_unit_that_is_only_a_sign_is_a_word_in_the_workbook():
+    """A cell of signs stops the writing of the workbook."""
+    assert [_in_letters(text) for text in ("%", "\u00a3", "%/\u00a3", " ", "\u00a3 per pupil", "")] == ["per cent", "pounds", "percent sign solidus pound sign", "[x]", "\u00a3 per pupil", "[x]"]
