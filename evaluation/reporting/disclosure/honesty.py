@@ -216,7 +216,8 @@ def _undeclared_shares(table: Table, spec: Disclosure, frame: pd.DataFrame, prof
     counts = {c: numbers(frame, c) for c in spec.counts if c in frame}
     for column in (c for c in (*spec.based_on, *spec.plain, *spec.apart) if c in frame and _type(table, c) == "number"):
         values = numbers(frame, column)
-        telling = len(np.unique(values[np.isfinite(values) & ~np.isin(values, (0.0, 1.0, 100.0))]))
+        told = np.isfinite(values) & ~np.isin(values, (0.0, 1.0, 100.0))
+        telling = len(np.unique(values[told]))
         if telling < 2:
             continue
         for part in counts:
@@ -226,6 +227,8 @@ def _undeclared_shares(table: Table, spec: Disclosure, frame: pd.DataFrame, prof
                 with np.errstate(divide="ignore", invalid="ignore"):
                     ratio = counts[part] / counts[whole]
                 there = np.isfinite(values) & np.isfinite(ratio)
+                if not (there & told).any():  # where there is a ratio, it is nothing or all: that agrees by chance
+                    continue
                 for scale in (1.0, 100.0):
                     slack = rounding_of(values, scale) if telling >= 3 else 1e-9 * scale
                     if there.sum() >= 2 and (np.abs(values[there] - scale * ratio[there]) <= slack).all():

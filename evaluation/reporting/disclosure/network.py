@@ -237,6 +237,7 @@ def _left_over(system: CellSystem, where: Where, reachable: dict[Any, list[int]]
         at = system.add((given["leaves"], coordinates(spec, frame, rows[0], given["parts"][0])), left, printed=False, name=f"{table}, {row_words(spec, frame, rows[0])}, {given['leaves']}")
         system.equate(out_of, [*parts, at])
         reachable.setdefault(given["leaves"], []).append(at)
+        _within(system, reachable, table, {**given, "within": given.get("left_within", ())}, spec, frame, rows, at)
 
 
 def _without_total(spec: Disclosure, frame: pd.DataFrame, over: str) -> pd.DataFrame:
@@ -258,7 +259,7 @@ def _within(system: CellSystem, printed: Mapping[Any, list[int]], table: str, gi
             raise Disagreement(table, f"contradicts its entry: column `{given['parts'][0]}`, row {row_words(spec, frame, rows[0])}: it is larger than every count of `{whole['population']}` within which it "
                                       f"is declared to lie; take `within` out, or correct the stage that writes it")
         for at in wholes:
-            if system.values[at] > system.values[part]:
+            if system.values[at] >= system.values[part]:  # as many, too: nobody is left over, and the part is still no larger than the whole
                 system.rest(at, [part], f"{system.names[at]} without {system.names[part]}")
 
 
@@ -268,13 +269,18 @@ def _whole_groups(system: CellSystem) -> set[int]:
 
 
 def _guesses(system: CellSystem) -> None:
-    """What is left over here may be printed there: an intruder would take two equal large numbers for the same pupils."""
+    """What is left over here may be printed there: an intruder would take two equal large numbers for the same pupils. What a whole
+    group leaves over of another, or is left of it without nobody, is as many as with its whole in its place, which is again what class
+    disclosure is about: to guess of both would settle it."""
     printed: dict[int, list[int]] = {}
     whole_groups = _whole_groups(system)
     for at, shown in enumerate(system.printed):
         if shown and at not in whole_groups and system.values[at] >= SMALLEST_GUESS:
             printed.setdefault(system.values[at], []).append(at)
     for at in [i for i, shown in enumerate(system.printed) if not shown and system.keys[i][0] == "rest of"]:
+        _, whole, parts = system.keys[at]
+        if whole_groups & {*parts} or whole in whole_groups and system.values[at] == system.values[whole]:
+            continue
         for same in printed.get(system.values[at], ()):
             system.equate(same, [at])
 

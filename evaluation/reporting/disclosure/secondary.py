@@ -11,7 +11,7 @@ Salazar-Gonzalez, Management Science 47 (2001).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,14 +72,16 @@ def suppress_cells(system: CellSystem, primary: np.ndarray, *, threshold: int, r
     hidden, kept = primary.copy(), set(kept)
     hidden[list(kept)] = True
     unsafe: set[int] = set()
+    stiff: set[int] = set()
     for _ in range(ROUNDS):
-        unsafe |= _search(system, primary, hidden, need_low, need_high, rounding_base, unsafe)
+        unsafe |= _search(system, primary, hidden, need_low, need_high, rounding_base, unsafe, stiff)
         bounds, weak = prove(system, primary, hidden, threshold=threshold, rounding_base=rounding_base)
         weak = [cell for cell in weak if cell not in unsafe]
         hidden[[cell for cell in weak if cell in kept and not primary[cell]]] = False
         if not weak:
             break
-        for cell in weak:  # whole numbers bind more tightly: ask for more room there
+        stiff = {cell for cell in weak if primary[cell]}
+        for cell in weak:  # whole numbers bind more tightly: ask for more room there, and for it in whole numbers
             need_high[cell] += threshold
             need_low[cell] = max(0.0, need_low[cell] - threshold)
     else:
@@ -113,8 +115,10 @@ def prove(system: CellSystem, primary: np.ndarray, hidden: np.ndarray, *, thresh
     return bounds, [int(c) for c in cells if not enough(low, high)[c]]
 
 
-def _search(system: CellSystem, primary: np.ndarray, hidden: np.ndarray, need_low: np.ndarray, need_high: np.ndarray, rounding_base: int, given_up: set[int]) -> set[int]:
-    """Add cells to ``hidden`` until each primary cell can take both ends of its range; returns those that cannot."""
+def _search(system: CellSystem, primary: np.ndarray, hidden: np.ndarray, need_low: np.ndarray, need_high: np.ndarray, rounding_base: int, given_up: set[int],
+            stiff: Collection[int] = ()) -> set[int]:
+    """Add cells to ``hidden`` until each primary cell can take both ends of its range; returns those that cannot. Of the ``stiff``
+    ones tables of whole numbers are asked for, whatever broken ones show."""
     values = system.numbers()
     low, high = values.copy(), values.copy()
     search = _Search(system)
@@ -124,9 +128,9 @@ def _search(system: CellSystem, primary: np.ndarray, hidden: np.ndarray, need_lo
     order = sorted(np.flatnonzero(primary), key=lambda c: (-(need_high[c] - values[c]), c))
     for cell in order:
         for goal, reached in ((need_high[cell], high), (need_low[cell], low)):
-            if cell in given_up or (reached[cell] >= goal if reached is high else reached[cell] <= goal):
+            if cell in given_up or cell not in stiff and (reached[cell] >= goal if reached is high else reached[cell] <= goal):
                 continue
-            table = search.cheapest(int(cell), goal - values[cell], hidden, rounding_base)
+            table = search.cheapest(int(cell), goal - values[cell], hidden, rounding_base, whole=cell in stiff)
             if table is None:
                 lost.add(int(cell))
                 continue
@@ -151,7 +155,7 @@ class _Search:
             totals[total] += 1
         self.cost = (1.0 + np.log2(1.0 + self.values)) * np.where(self.values == 0, 3.0, 1.0) * 4.0 ** np.minimum(totals, 3)
 
-    def cheapest(self, cell: int, amount: float, hidden: np.ndarray, rounding_base: int) -> np.ndarray | None:
+    def cheapest(self, cell: int, amount: float, hidden: np.ndarray, rounding_base: int, whole: bool = False) -> np.ndarray | None:
         """The changed table, its newly changed cells added to ``hidden``; None where there is none."""
         from scipy.sparse import hstack
 
@@ -172,7 +176,7 @@ class _Search:
         rows = np.flatnonzero((np.diff(wide.indptr) > 0) | (right != 0))
         wide, right = wide[rows], right[rows]
         try:
-            change = solve(cost, wide, right, low, high, whole=False)
+            change = solve(cost, wide, right, low, high, whole=whole)
         except RuntimeError:
             return None
         moved = np.zeros(n)

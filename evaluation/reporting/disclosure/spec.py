@@ -46,7 +46,8 @@ class Disclosure:
         counts that other rows show (``within``: a ``population``, the dimensions that are the ``same`` (by name, or own: theirs)
         and the place that it is ``at``; ``perhaps``: only where they are fewer), so that what is left is a group of its own;
         in the ``rows`` with these values, or in all; or are ``out_of`` a count column (or a ``population`` and the place that it is
-        ``at``), which ``leaves`` a population that nobody prints and that other tables may hold pupils of.
+        ``at``), which ``leaves`` a population that nobody prints and that other tables may hold pupils of; it may itself lie within others
+        (``left_within``, as ``within``).
     residual : mapping or None
         ``counts`` (columns) and ``parameters`` (at most so many are fitted): residual degrees of freedom are the one less the other.
     words, codes, plain : tuple of str

@@ -116,6 +116,14 @@ def test_an_area_outside_a_design_does_not_give_its_few_pupils_without_a_partner
     assert pd.isna(told["Middlesbrough"]) or pd.isna(whole["unmatched"]), "67 less 59"
 
 
+def test_areas_together_do_not_give_the_few_whom_a_design_without_one_area_has_more():
+    areas = [{"analysis": "A_eligible_within_area_risk_weighted", "subgroup": "area", "group": g, "n_treated": n, "n_comparison": n // 2, "estimate": 1.0}
+             for g, n in (("Doncaster", 700), ("Knowsley", 669), ("Middlesbrough", 261), ("Salford", 688), ("Stoke-on-Trent", 605))]  # fmt: skip
+    shown, _ = clear(subgroups=areas, estimates=[estimate("A_eligible_within_area_risk_weighted_points", 2923, 2004, 19), estimate("A_eligible_between_areas_same_rule_points", 2665, 838, 277)])
+    told, whole = shown["subgroups"].set_index("group")["n_treated"], shown["estimates"].set_index("estimate_id").loc["A_eligible_between_areas_same_rule_points"]
+    assert told.drop("Middlesbrough").isna().any() or pd.isna(whole["n_treated"]), "2665 less 700 less 669 less 688 less 605"
+
+
 def test_a_rare_characteristic_is_hidden_in_the_baseline_with_its_share_and_difference():
     line = {"trait": "sen", "referred_pupils": 345, "mentored_pupils": 2961, "comparison_pupils": 2954, "referred": 1.0, "mentored": 2.0, "comparison": 3.0, "referred_difference": 0.1,
             "mentored_difference": 0.1}  # fmt: skip

@@ -11,8 +11,9 @@ import pytest
 
 from evaluation.errors import ContractError
 from evaluation.registers.dictionary import load_table, table_names
-from evaluation.reporting.disclosure import PROFILES, clear_tables, disclosure_of
+from evaluation.reporting.disclosure import PROFILES, clear_tables, disclosure_of, prove_clearance
 from evaluation.reporting.disclosure.honesty import settled_pairs, share_scale
+from evaluation.reporting.disclosure.network import build_system
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -89,6 +90,17 @@ def test_pupils_within_others_who_are_fewer_stay(dictionary):
     twice = dictionary.table("twice", pd.DataFrame({"scale": ["a"], "pupils": [120]}), {
         "about": "pupils", "dimensions": {"scale": None}, "counts": {"pupils": "twice"}, "sums": [{"parts": ["pupils"], "within": [{"population": "answered", "same": ["scale"]}]}]})
     assert "larger than every count of `answered`" in refusal(answered, twice)
+
+
+def test_a_part_that_is_all_of_its_whole_is_still_no_larger(dictionary):
+    """All 63 were referred at once: those without a partner are 8 at most, because no more than 63 were."""
+    whole, part = ({"about": "pupils", "dimensions": {"area": None}, "counts": {"pupils": name}} for name in ("ever", "at once"))
+    part["sums"] = [{"parts": ["pupils"], "within": [{"population": "ever", "same": ["area"], "perhaps": True}]}]
+    frames = {name: pd.DataFrame({"area": ["A"], "pupils": [63]}) for name in ("ever", "first")}
+    tables = dict([dictionary.table("ever", frames["ever"], whole), dictionary.table("first", frames["first"], part)])
+    system, where = build_system({name: (disclosure_of(table), frame) for name, (table, frame) in tables.items()})
+    (bound,) = [equation for equation in system.equations if equation[0] == where["ever", 0, "pupils"]]
+    assert sorted(system.values[at] for at in bound[1]) == [0, 63]
 
 
 def test_numbers_with_decimals_need_counts_or_a_reason(dictionary):
@@ -193,6 +205,27 @@ def test_all_of_a_group_is_protected_although_other_counts_equal_it(dictionary):
     clearance = clear_tables(dict([barriers, met]), PROFILES["srs"], "restricted")
     assert clearance.refused == () and {c.table.name for c in clearance.cleared} == {"barriers", "met"}
     assert clearance.tables["barriers"].hidden[["assessed", "with_any"]].any(axis=1).all()
+
+
+def test_all_of_a_group_is_protected_although_those_outside_it_equal_another_count(dictionary):
+    """All who answered have a score; to guess of those without either that they are the 222 elsewhere would settle that they are all."""
+    entry = {"about": "pupils", "dimensions": {"wave": None}, "counts": {"asked": "asked", "answered": "answered", "scored": "scored"},
+             "parts": [["answered", "asked"], ["scored", "answered"], ["scored", "asked"]]}  # fmt: skip
+    survey = dictionary.table("survey", pd.DataFrame({"wave": ["before", "after"], "asked": [465, 465], "answered": [375, 243], "scored": [340, 243]}), entry)
+    other = dictionary.table("barriers", pd.DataFrame({"area": ["A"], "barriers": [222]}), {"about": "pupils", "dimensions": {"area": None}, "counts": {"barriers": "barriers"}})
+    both = dictionary.table("both", pd.DataFrame({"arm": ["comparison"], "pupils": [0]}), {
+        "about": "pupils", "dimensions": {"arm": None}, "counts": {"pupils": "scored twice"}, "sums": [{"parts": ["pupils"], "within": [{"population": "scored", "same": []}]}]})  # fmt: skip
+    clearance = clear_tables(dict([survey, other, both]), PROFILES["srs"], "restricted")
+    assert clearance.refused == () and prove_clearance(clearance) == []
+    assert clearance.tables["survey"].hidden.loc[1, ["answered", "scored"]].any()
+
+
+def test_a_statistic_that_is_nothing_wherever_there_is_a_ratio_is_no_share(dictionary):
+    frame = pd.DataFrame({"arm": ["a", "b", "c", "d"], "pupils": [300, 200, 400, 250], "without": [0, 0, 0, 0], "outside": [0, 20, 0, 30], "referred": [0.11, 0.0, 0.12, 0.0]})
+    entry = {"about": "pupils", "dimensions": {"arm": None}, "counts": {"pupils": "pupils", "without": "without", "outside": "outside"}, "parts": [["without", "pupils"], ["outside", "pupils"]],
+             "not_parts": [["without", "outside"]], "based_on": {"referred": ["pupils"]}}  # fmt: skip
+    assert refusal(dictionary.table("overlap", frame, entry)) == ""
+    assert "it is `without` over `outside` in every row" in refusal(dictionary.table("overlap", frame.assign(without=[0, 5, 0, 12], referred=[0.11, 0.25, 0.12, 0.4]), entry))
 
 
 def test_a_table_whose_columns_are_not_those_of_its_entry_stays(dictionary):

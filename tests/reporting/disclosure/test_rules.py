@@ -91,6 +91,16 @@ def test_a_count_known_from_elsewhere_cannot_be_protected_and_the_search_says_so
     assert result.unsafe == (0,)
 
 
+def test_a_count_that_only_whole_numbers_pin_is_protected_in_whole_numbers():
+    system = CellSystem()
+    one, twin, few = system.add("one", 100), system.add("twin", 100), system.add("few", 7)
+    whole = system.add("whole", 207)
+    system.equate(one, [twin])
+    system.equate(whole, [one, twin, few])  # twice a number and the few make 207: none of them cannot be
+    result = suppress_cells(system, np.arange(system.size) == few, threshold=10, kept=[one, twin])
+    assert result.unsafe == () and result.suppressed[whole]
+
+
 def test_no_more_cells_go_than_half_as_many_again_as_in_the_optimum_of_tau_argus():
     ours = theirs = 0
     for case in json.loads((REFERENCE / "tau_argus.json").read_text(encoding="utf-8"))["tables"]:
