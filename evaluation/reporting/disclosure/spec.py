@@ -44,7 +44,7 @@ class Disclosure:
         ``parts`` (count columns of one row, or one column summed ``over`` a dimension) that together are a count which
         tables of the populations ``equals`` show (``here``: only at the row's own place in the dimensions), or are pupils of
         counts that other rows show (``within``: a ``population``, the dimensions that are the ``same`` (by name, or own: theirs)
-        and the place that it is ``at``; ``perhaps``: only where they are fewer), so that what is left is a group of its own;
+        and the place that it is ``at``; ``perhaps``: only where they are no more), so that what is left is a group of its own;
         in the ``rows`` with these values, or in all; or are ``out_of`` a count column (or a ``population`` and the place that it is
         ``at``), which ``leaves`` a population that nobody prints and that other tables may hold pupils of; it may itself lie within others
         (``left_within``, as ``within``).
