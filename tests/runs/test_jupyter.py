@@ -11,6 +11,7 @@ import pytest
 from lab import Lab
 
 from evaluation.errors import ContractError
+from evaluation.runs.clearance import RunClearance
 from evaluation.runs.files import sha256_of
 from evaluation.runs.interactive import make_working_copy
 from evaluation.runs.progress import Reporter
@@ -51,7 +52,7 @@ def test_a_result_made_by_hand_enters_no_report(finished, tmp_path):
     material = Material(values=study.values, protocol_digest=study.loaded.digest, label="simulated", stages=tuple(results), sources={}, origin={},
                         results={**results, "second": by_hand}, store=tmp_path / "store")
     with pytest.raises(ContractError, match="interactive results enter no report"):
-        write_reports(material, tmp_path / "run", Reporter())
+        write_reports(RunClearance(material, finished.root), tmp_path / "run", Reporter())
     assert not (tmp_path / "run").exists()
 
 

@@ -225,7 +225,7 @@ def test_a_table_without_source_is_a_note_in_the_report_and_stands_in_the_workin
     assert "<caption>" in working.split('class="about"')[0] and "Working edition: not cleared" in working and "Working edition: not cleared" not in cleared
     told = result.manifest["report"]["checks"]["disclosure"]
     assert told["held_back"]["tables"] == 1 and (told["profile"], told["threshold"]) == ("srs", 10)
-    assert any(e["table"].startswith("report: table") and "no table of the run is named" in e["reason"] for e in result.manifest["disclosure_log"])
+    assert any(e["table"].startswith("report: table") and "the run keeps no table of its numbers" in e["reason"] for e in result.manifest["disclosure_log"])
     assert "no table of the run is named" in (result.folder / "disclosure" / "report_log.csv").read_text(encoding="utf-8")
     assert {p.name for p in (result.folder / "report").iterdir()} == {"checks.json", *(f"{e}.{k}" for e in ("summary", "technical") for k in ("html", "pdf", "docx"))}
     records = [re.search(r'(?s)<table id="record-tables-table">.*?</table>', page)[0] for page in (working, cleared)]
