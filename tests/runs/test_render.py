@@ -226,7 +226,7 @@ def test_a_table_without_source_is_a_note_in_the_report_and_stands_in_the_workin
     told = result.manifest["report"]["checks"]["disclosure"]
     assert told["held_back"]["tables"] == 1 and (told["profile"], told["threshold"]) == ("srs", 10)
     assert any(e["table"].startswith("report: table") and "the run keeps no table of its numbers" in e["reason"] for e in result.manifest["disclosure_log"])
-    assert "no table of the run is named" in (result.folder / "disclosure" / "report_log.csv").read_text(encoding="utf-8")
+    assert "the run keeps no table of its numbers" in (result.folder / "disclosure" / "report_log.csv").read_text(encoding="utf-8")
     assert {p.name for p in (result.folder / "report").iterdir()} == {"checks.json", *(f"{e}.{k}" for e in ("summary", "technical") for k in ("html", "pdf", "docx"))}
     records = [re.search(r'(?s)<table id="record-tables-table">.*?</table>', page)[0] for page in (working, cleared)]
     assert [("Rows" in record, "SHA-256" in record) for record in records] == [(True, True), (False, False)], "sizes and digests of tables stay behind"
